@@ -1,0 +1,257 @@
+//! The contract: everything that vmsafe asks of an operating system, on one page.
+//!
+//! ```text
+//!   Kernel  memory:  map  unmap  lock  advise  protect  facts  peek   forks:  epoch  on_fork
+//!           files:   create  reopen                                   limits: lock_limit  hibernation
+//!   Store   a file:  filesystem  allocate  map  write  flush  sync  read_back  punch  truncate  unlink
+//! ```
+//!
+//! What holds for all of them:
+//!
+//! 1. A call either does what its line says or returns [`Refused`]. None succeeds by half.
+//! 2. Lengths are in bytes and, for memory, multiples of [`Kernel::page_size`].
+//! 3. No call logs, prints, changes a limit of the process, or knows what the bytes mean.
+//! 4. An answer is what the kernel said now. Nothing is inferred from a version number.
+//!
+//! Implementations: `linux`, `absent` (refuses everything, compiles everywhere) and
+//! [`model`](crate::model) (a kernel in a struct, for tests of every refusal).
+
+use std::fmt;
+use std::path::Path;
+use std::ptr::NonNull;
+
+pub use crate::filesystem::{FileSystem, FsKind};
+pub use crate::refused::{Call, Refused};
+
+/// What every call of the contract returns.
+pub type Answer<T> = Result<T, Refused>;
+
+/// A run of bytes in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First byte, aligned to a page.
+    pub start: NonNull<u8>,
+    /// Bytes, a multiple of the page size.
+    pub len: usize,
+}
+
+// SAFETY: a span is two numbers; whoever dereferences it answers for the access.
+unsafe impl Send for Span {}
+// SAFETY: as above: sharing two numbers is harmless.
+unsafe impl Sync for Span {}
+
+/// A mapped span between two guard pages. The guards cost no quota and fault on any access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// The guards and what lies between them.
+    pub outer: Span,
+    /// What may be used.
+    pub inner: Span,
+}
+
+/// Where the pages of a mapping come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Pages that the kernel itself has no mapping of (`memfd_secret`): locked from birth.
+    Secret,
+    /// Private zero pages.
+    Anonymous,
+}
+
+/// What a mapping's pages shall not do, or shall do, from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Stay out of core dumps.
+    DontDump,
+    /// Be absent from a child.
+    DontFork,
+    /// Be zero in a child.
+    WipeOnFork,
+    /// Never be merged with an equal page of another process.
+    Unmergeable,
+    /// Go to swap now. A locked mapping refuses: that refusal is the proof of its lock.
+    PageOut,
+}
+
+/// What an access to a mapping does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Faults.
+    None,
+    /// Reads work, writes fault.
+    Read,
+    /// Both work.
+    ReadWrite,
+}
+
+/// What a child sees of a mapping after `fork`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Fork {
+    /// Nothing: an access faults.
+    #[default]
+    Absent,
+    /// Zeros, locked again before anything else runs; what cannot be locked again faults.
+    Wiped,
+    /// A copy of its own, locked before anything else runs; what cannot be copied faults.
+    Moved,
+}
+
+/// What the kernel's own record of a mapping says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Its pages stay in memory.
+    pub locked: bool,
+    /// It is left out of core dumps.
+    pub dont_dump: bool,
+    /// It is absent from a child.
+    pub dont_fork: bool,
+    /// It is zero in a child.
+    pub wipe_on_fork: bool,
+}
+
+/// How much memory may be locked, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockLimit {
+    /// In force now; `None` is no limit.
+    pub soft: Option<u64>,
+    /// What this process may raise it to.
+    pub hard: Option<u64>,
+    /// Locked by this process already.
+    pub used: u64,
+}
+
+/// Whether the machine can write its memory to disk and switch off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hibernation {
+    /// It can.
+    Offered,
+    /// It cannot, as long as this process keeps what it holds.
+    Refused,
+    /// It does not say.
+    Unknown,
+}
+
+/// The operating system, as far as memory goes.
+///
+/// # Safety of the `unsafe` methods
+///
+/// Each takes a span or region that this same kernel returned from a `map` and that has not been
+/// unmapped; nothing else in the program may rely on the bytes, or on their accessibility, in a way
+/// that the call ends. [`Mapping`](crate::Mapping) owns its region and is the only caller.
+pub trait Kernel: Sync + fmt::Debug {
+    /// Bytes of a page.
+    fn page_size(&self) -> usize;
+
+    /// Maps `len` bytes, readable and writable, between guard pages. Zero at first.
+    fn map(&self, source: Source, len: usize) -> Answer<Region>;
+
+    /// Gives a region back.
+    ///
+    /// # Safety
+    /// See the trait; no reference into the region may be alive.
+    unsafe fn unmap(&self, region: Region) -> Answer<()>;
+
+    /// Keeps the span in memory until it is unmapped.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn lock(&self, span: Span) -> Answer<()>;
+
+    /// Tells the kernel how to treat the span.
+    ///
+    /// # Safety
+    /// See the trait.
+    unsafe fn advise(&self, span: Span, advice: Advice) -> Answer<()>;
+
+    /// Sets what an access to the span does.
+    ///
+    /// # Safety
+    /// See the trait; a reference into the span must not outlive the access it needs.
+    unsafe fn protect(&self, span: Span, access: Access) -> Answer<()>;
+
+    /// Reads the kernel's record of the mapping that holds the span.
+    fn facts(&self, span: Span) -> Answer<Facts>;
+
+    /// Tries to read the span's first byte as a debugger would; true: it can be read from outside.
+    fn peek(&self, span: Span) -> Answer<bool>;
+
+    /// Sees to it that a child finds the region as `fork` says, beyond what [`Advice`] does:
+    /// `Wiped` is locked again in the child, `Moved` is copied for it.
+    ///
+    /// # Safety
+    /// See the trait. Ends when the region is unmapped.
+    unsafe fn on_fork(&self, region: Region, source: Source, fork: Fork) -> Answer<()>;
+
+    /// A number that differs between a process and its children.
+    fn epoch(&self) -> u64;
+
+    /// The limit on locked memory.
+    fn lock_limit(&self) -> Answer<LockLimit>;
+
+    /// Whether the machine may hibernate now.
+    fn hibernation(&self) -> Hibernation;
+
+    /// Creates a file that is ours alone: new, 0600, through no symbolic link, locked.
+    fn create(&self, path: &Path) -> Answer<Box<dyn Store>>;
+
+    /// Opens what an earlier run left behind, as `create` would: a regular file with one name,
+    /// through no symbolic link, with no living owner.
+    fn reopen(&self, path: &Path) -> Answer<Box<dyn Store>>;
+}
+
+/// What a read past the page cache told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadBack {
+    /// The bytes came from the medium.
+    FromMedium,
+    /// The file system would not go past its cache; the bytes prove nothing.
+    FromCache,
+}
+
+/// One file that is ours alone.
+pub trait Store: Send + Sync + fmt::Debug {
+    /// What it lies on.
+    fn filesystem(&self) -> Answer<FileSystem>;
+
+    /// Its length in bytes.
+    fn len(&self) -> Answer<u64>;
+
+    /// True when it holds no byte.
+    ///
+    /// # Errors
+    /// As [`Store::len`].
+    fn is_empty(&self) -> Answer<bool> {
+        self.len().map(|len| len == 0)
+    }
+
+    /// Sets its length without reserving space.
+    fn set_len(&self, len: u64) -> Answer<()>;
+
+    /// Reserves space for `len` bytes, so that a later store cannot fail for want of it.
+    fn allocate(&self, len: u64) -> Answer<()>;
+
+    /// Maps `len` bytes of it from its start, shared, between guard pages.
+    fn map(&self, len: usize) -> Answer<Region>;
+
+    /// Writes all of `bytes` at `offset`.
+    fn write(&self, offset: u64, bytes: &[u8]) -> Answer<()>;
+
+    /// Writes the span, a mapping of this file, to the medium and waits.
+    ///
+    /// # Safety
+    /// The span is part of a region that this store's `map` returned and that is still mapped.
+    unsafe fn flush(&self, span: Span) -> Answer<()>;
+
+    /// Writes everything to the medium and waits.
+    fn sync(&self) -> Answer<()>;
+
+    /// Reads from the medium, not from the cache, where the file system lets us. `offset` is a
+    /// multiple of the page size; returns the bytes read, fewer only at the end of the file.
+    fn read_back(&self, offset: u64, into: &mut [u8]) -> Answer<(usize, ReadBack)>;
+
+    /// Gives its blocks back, and tells the device to forget them where it is mounted so.
+    fn punch(&self, len: u64) -> Answer<()>;
+
+    /// Removes its name, and makes the removal permanent. The name must still be this file's.
+    fn unlink(&self) -> Answer<()>;
+}

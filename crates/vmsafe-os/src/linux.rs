@@ -1,0 +1,84 @@
+//! Linux, as measured on 6.1 to 6.18.
+
+mod fork;
+mod limits;
+mod memory;
+mod place;
+mod store;
+
+use std::path::Path;
+
+use crate::contract::{
+    Access, Advice, Answer, Facts, Fork, Hibernation, Kernel, LockLimit, Region, Source, Span,
+    Store,
+};
+
+/// The running Linux kernel.
+#[derive(Debug)]
+pub(crate) struct Linux;
+
+impl Kernel for Linux {
+    fn page_size(&self) -> usize {
+        rustix::param::page_size()
+    }
+
+    fn map(&self, source: Source, len: usize) -> Answer<Region> {
+        match source {
+            Source::Secret => memory::map_secret(len),
+            Source::Anonymous => memory::map_anonymous(len),
+        }
+    }
+
+    unsafe fn unmap(&self, region: Region) -> Answer<()> {
+        fork::forget(region);
+        // SAFETY: the caller gives up the region.
+        unsafe { memory::unmap(region) }
+    }
+
+    unsafe fn lock(&self, span: Span) -> Answer<()> {
+        // SAFETY: the caller owns the span.
+        unsafe { memory::lock(span) }
+    }
+
+    unsafe fn advise(&self, span: Span, advice: Advice) -> Answer<()> {
+        // SAFETY: the caller owns the span.
+        unsafe { memory::advise(span, advice) }
+    }
+
+    unsafe fn protect(&self, span: Span, access: Access) -> Answer<()> {
+        // SAFETY: the caller owns the span and lends no reference that needs the old access.
+        unsafe { memory::protect(span, access) }
+    }
+
+    fn facts(&self, span: Span) -> Answer<Facts> {
+        memory::facts(span)
+    }
+
+    fn peek(&self, span: Span) -> Answer<bool> {
+        memory::peek(span)
+    }
+
+    unsafe fn on_fork(&self, region: Region, source: Source, fork: Fork) -> Answer<()> {
+        fork::remember(region, source, fork)
+    }
+
+    fn epoch(&self) -> u64 {
+        fork::epoch()
+    }
+
+    fn lock_limit(&self) -> Answer<LockLimit> {
+        limits::lock_limit()
+    }
+
+    fn hibernation(&self) -> Hibernation {
+        limits::hibernation()
+    }
+
+    fn create(&self, path: &Path) -> Answer<Box<dyn Store>> {
+        Ok(Box::new(store::create(path)?))
+    }
+
+    fn reopen(&self, path: &Path) -> Answer<Box<dyn Store>> {
+        Ok(Box::new(store::reopen(path)?))
+    }
+}

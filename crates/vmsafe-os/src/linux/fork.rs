@@ -1,0 +1,273 @@
+//! Fork: what a child finds where its parent had protected pages.
+//!
+//! ```text
+//!            before fork            in the child, before fork() returns there
+//!   Absent   MADV_DONTFORK          the hole becomes PROT_NONE: nothing else can land in it
+//!   Wiped    MADV_WIPEONFORK        mlock again (locks are not inherited), else PROT_NONE
+//!   Moved    MADV_DONTFORK + copy   lock the copy, move it to the old address, else PROT_NONE
+//! ```
+//!
+//! `Moved` never leaves an instant in which a page of the secret is unlocked: the copy is made and
+//! locked by the parent, in pages that both share; the child locks them too, and only then does the
+//! parent, who waits for that, let go. A plain inherited page could not be used: a child's mapping is
+//! born unlocked, and when the parent writes first the child keeps the original page, unlocked.
+//!
+//! The handlers run under pthread_atfork(3). A process that is made by a bare clone(2) runs none of
+//! them: there `Absent` is a hole, `Wiped` is zero but unlocked, and `Moved` is absent.
+
+use std::cell::UnsafeCell;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rustix::io::retry_on_intr;
+use rustix::mm::{self, MapFlags, MremapFlags, ProtFlags};
+use zeroize::Zeroize;
+
+use super::memory;
+use crate::contract::{Advice, Answer, Fork, Region, Source, Span};
+use crate::refused::{Call, Refused};
+
+/// A region and what a child shall find there.
+struct Entry {
+    region: Region,
+    source: Source,
+    fork: Fork,
+    /// During a fork: the copy that the child will adopt.
+    copy: Option<Span>,
+}
+
+/// All regions with a fork policy; during a fork, also the pipe by which the child says "locked".
+struct Registry {
+    entries: Vec<Entry>,
+    locked: Option<(OwnedFd, OwnedFd)>,
+}
+
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
+    entries: Vec::new(),
+    locked: None,
+});
+
+/// The registry's guard from `prepare` to `in_parent` or `in_child`.
+struct Held(UnsafeCell<Option<MutexGuard<'static, Registry>>>);
+
+// SAFETY: only the thread that holds REGISTRY's lock touches the cell: `prepare` fills it after
+// locking, and the handlers that empty it run in that same thread or its only copy (fork(2)).
+unsafe impl Sync for Held {}
+
+static HELD: Held = Held(UnsafeCell::new(None));
+
+fn registry() -> MutexGuard<'static, Registry> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Arranges what children find in `region`.
+pub(super) fn remember(region: Region, source: Source, fork: Fork) -> Answer<()> {
+    install()?;
+    registry().entries.push(Entry {
+        region,
+        source,
+        fork,
+        copy: None,
+    });
+    Ok(())
+}
+
+/// Ends the arrangement.
+pub(super) fn forget(region: Region) {
+    registry().entries.retain(|entry| entry.region != region);
+}
+
+fn install() -> Answer<()> {
+    static INSTALLED: OnceLock<i32> = OnceLock::new();
+    let errno = *INSTALLED.get_or_init(|| {
+        // SAFETY: pthread_atfork(3) keeps three functions that live as long as the program.
+        unsafe { libc::pthread_atfork(Some(prepare), Some(in_parent), Some(in_child)) }
+    });
+    if errno == 0 {
+        return Ok(());
+    }
+    Err(Refused::new(
+        Call::OnFork,
+        io::Error::from_raw_os_error(errno),
+    ))
+}
+
+extern "C" fn prepare() {
+    let mut registry = registry();
+    let mut handshake = false;
+    for entry in registry
+        .entries
+        .iter_mut()
+        .filter(|entry| entry.fork == Fork::Moved)
+    {
+        // Without a copy the child finds the region inaccessible: weaker would be worse.
+        entry.copy = copy_of(entry).ok();
+        handshake |= entry.source == Source::Anonymous;
+    }
+    if handshake {
+        registry.locked = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok();
+        if registry.locked.is_none() {
+            // Unable to wait for the child's lock: let the child have nothing.
+            registry.entries.iter_mut().for_each(wipe_copy);
+            registry.entries.iter_mut().for_each(drop_copy);
+        }
+    }
+    // SAFETY: this thread holds the lock; see `Held`.
+    unsafe { *HELD.0.get() = Some(registry) };
+}
+
+extern "C" fn in_parent() {
+    // SAFETY: this thread filled the cell in `prepare` and holds the lock; see `Held`.
+    let Some(mut registry) = (unsafe { (*HELD.0.get()).take() }) else {
+        return;
+    };
+    if let Some((reader, writer)) = registry.locked.take() {
+        drop(writer);
+        // A byte: the child has locked its copies, which are ours no more. End of file: it died.
+        let mut byte = [0_u8; 1];
+        let adopted = retry_on_intr(|| rustix::io::read(&reader, &mut byte)) == Ok(1);
+        if !adopted {
+            registry.entries.iter_mut().for_each(wipe_copy);
+        }
+    }
+    registry.entries.iter_mut().for_each(drop_copy);
+}
+
+extern "C" fn in_child() {
+    // SAFETY: the child is the only copy of the thread that filled the cell; see `Held`.
+    let Some(mut registry) = (unsafe { (*HELD.0.get()).take() }) else {
+        return;
+    };
+    for entry in &mut registry.entries {
+        let inner = entry.region.inner;
+        let kept = match (entry.fork, entry.copy.take()) {
+            (Fork::Absent, _) | (Fork::Moved, None) => false,
+            // SAFETY: the span is a live mapping of this process, zeroed by MADV_WIPEONFORK.
+            (Fork::Wiped, _) => unsafe { memory::lock(inner) }.is_ok(),
+            (Fork::Moved, Some(copy)) => adopt(copy, inner, entry.source),
+        };
+        if !kept {
+            shut(inner);
+        }
+    }
+    if let Some((_, writer)) = registry.locked.take() {
+        // The parent waits for this byte or for the end of the pipe; both let it go on.
+        let _ = retry_on_intr(|| rustix::io::write(&writer, &[1]));
+    }
+}
+
+/// A copy of the entry's bytes in pages that parent and child can share, locked.
+fn copy_of(entry: &Entry) -> io::Result<Span> {
+    let len = entry.region.inner.len;
+    let copy = match entry.source {
+        Source::Secret => {
+            let fd = memory::secret_file(len).map_err(|refused| refused.source)?;
+            memory::map_bare(Some(fd.as_fd()), len)?
+        }
+        Source::Anonymous => memory::map_bare(None, len)?,
+    };
+    let mut kept = Ok(());
+    if entry.source == Source::Anonymous {
+        // SAFETY: the copy is a fresh mapping of ours; madvise(2) keeps it out of dumps.
+        kept = unsafe { memory::advise(copy, Advice::DontDump) };
+        if kept.is_ok() {
+            // SAFETY: as above; locked before the secret enters it.
+            kept = unsafe { memory::lock(copy) };
+        }
+    }
+    if let Err(refused) = kept {
+        release(copy);
+        return Err(refused.source);
+    }
+    let from = entry.region.inner.start.as_ptr();
+    // SAFETY: both spans are mapped, `len` long and apart. Another thread may be writing the
+    // original: the caller of fork() in a threaded program answers for that, as for all its memory.
+    unsafe { ptr::copy_nonoverlapping(from, copy.start.as_ptr(), len) };
+    Ok(copy)
+}
+
+/// Makes the copy this process's own at the old address; false when that failed.
+fn adopt(copy: Span, at: Span, source: Source) -> bool {
+    // A secret file's pages need no lock; anonymous ones get the child's own before the parent's goes.
+    // SAFETY: the copy was inherited mapped, and is this process's.
+    let locked = source == Source::Secret || unsafe { memory::lock(copy) }.is_ok();
+    if !locked {
+        release(copy);
+        return false;
+    }
+    let flags = MremapFlags::MAYMOVE;
+    let (old, new) = (copy.start.as_ptr().cast(), at.start.as_ptr().cast());
+    // SAFETY: mremap(2) puts the copy over a hole of our own region, between its guards.
+    if unsafe { mm::mremap_fixed(old, copy.len, at.len, flags, new) }.is_err() {
+        release(copy);
+        return false;
+    }
+    // SAFETY: the span is the copy, now at its place. A grandchild gets a copy of its own again.
+    unsafe { memory::advise(at, Advice::DontFork) }.is_ok()
+}
+
+/// Puts inaccessible pages where the child must find nothing.
+fn shut(span: Span) {
+    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+    let start = span.start.as_ptr().cast();
+    // SAFETY: MAP_FIXED over the inside of our own region, whose bytes are not for this process.
+    let shut = unsafe { mm::mmap_anonymous(start, span.len, ProtFlags::empty(), flags) };
+    if shut.is_err() {
+        // A page that may be unlocked or stale must not be reachable; there is no caller to tell.
+        std::process::abort();
+    }
+}
+
+fn drop_copy(entry: &mut Entry) {
+    if let Some(copy) = entry.copy.take() {
+        release(copy);
+    }
+}
+
+/// Zeroes a copy that no child has adopted.
+fn wipe_copy(entry: &mut Entry) {
+    if let Some(Span { start, len }) = entry.copy {
+        // SAFETY: a live mapping of this room's own, to which no other reference exists.
+        unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) }.zeroize();
+    }
+}
+
+/// Unmaps a copy, which the child may hold too.
+fn release(copy: Span) {
+    // Nothing can be told from inside a fork, and a copy that stays mapped stays locked.
+    // SAFETY: a mapping of this room's own that nobody refers to any more.
+    let _ = unsafe { mm::munmap(copy.start.as_ptr().cast(), copy.len) };
+}
+
+/// Differs between a process and its children, however they were made: it stands in a page that
+/// the kernel zeroes in a child.
+pub(super) fn epoch() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
+    let Some(here) = PAGE.get_or_init(epoch_page) else {
+        // Without such a page the process number serves; it may be used again, but not by a parent.
+        return u64::from(std::process::id());
+    };
+    let epoch = here.load(Ordering::Relaxed);
+    if epoch != 0 {
+        return epoch;
+    }
+    // First use, or first use in a child: LAST was inherited, so the next number is new here.
+    let next = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    match here.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => next,
+        Err(other) => other,
+    }
+}
+
+fn epoch_page() -> Option<&'static AtomicU64> {
+    let region = memory::map_anonymous(rustix::param::page_size()).ok()?;
+    let start: NonNull<u8> = region.inner.start;
+    // SAFETY: a fresh mapping that is never unmapped.
+    unsafe { memory::advise(region.inner, Advice::WipeOnFork) }.ok()?;
+    // SAFETY: page-aligned, zero, never unmapped, and reached through this reference only.
+    Some(unsafe { start.cast::<AtomicU64>().as_ref() })
+}

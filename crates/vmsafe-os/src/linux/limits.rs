@@ -1,0 +1,45 @@
+//! Limits: RLIMIT_MEMLOCK, CAP_IPC_LOCK, /sys/power/state.
+
+use std::{fs, io};
+
+use procfs::process::Process;
+use rustix::process::{Resource, getrlimit};
+
+use crate::contract::{Answer, Hibernation, LockLimit};
+use crate::refused::{Call, Refused};
+
+/// CAP_IPC_LOCK in capabilities(7): the limit does not bind its holder.
+const CAP_IPC_LOCK: u64 = 1 << 14;
+
+pub(super) fn lock_limit() -> Answer<LockLimit> {
+    let refused = |error: procfs::ProcError| Refused::new(Call::LockLimit, io::Error::other(error));
+    let status = Process::myself()
+        .and_then(|me| me.status())
+        .map_err(refused)?;
+    let used = status.vmlck.unwrap_or(0).saturating_mul(1024);
+    if status.capeff & CAP_IPC_LOCK != 0 {
+        return Ok(LockLimit {
+            soft: None,
+            hard: None,
+            used,
+        });
+    }
+    let limit = getrlimit(Resource::Memlock);
+    Ok(LockLimit {
+        soft: limit.current,
+        hard: limit.maximum,
+        used,
+    })
+}
+
+/// The kernel lists `disk` in /sys/power/state only while it would hibernate; an open secret file of
+/// any process takes it away.
+pub(super) fn hibernation() -> Hibernation {
+    match fs::read_to_string("/sys/power/state") {
+        Ok(states) if states.split_whitespace().any(|state| state == "disk") => {
+            Hibernation::Offered
+        }
+        Ok(_) => Hibernation::Refused,
+        Err(_) => Hibernation::Unknown,
+    }
+}

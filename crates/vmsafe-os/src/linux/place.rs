@@ -1,0 +1,119 @@
+//! Where a file lies: fstatfs(2), statx(2), /proc/self/mountinfo, chattr(1) flags.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use procfs::process::{MountInfo, Process};
+use rustix::fs::{self, AtFlags, IFlags, StatxFlags};
+
+use crate::filesystem::{FileSystem, FsKind, Upper};
+
+type Options = HashMap<String, Option<String>>;
+
+/// Magic numbers of statfs(2), and what the kernel calls their owners.
+const MAGIC: [(u32, FsKind); 19] = [
+    (0xEF53, FsKind::Ext),
+    (0x5846_5342, FsKind::Xfs),
+    (0x4D44, FsKind::Fat),
+    (0x2011_BAB0, FsKind::Fat),
+    (0x9123_683E, FsKind::Btrfs),
+    (0x2FC1_2FC1, FsKind::Zfs),
+    (0xF2F5_2010, FsKind::F2fs),
+    (0x3434, FsKind::F2fs),
+    (0xCA45_1A4E, FsKind::Bcachefs),
+    (0x0102_1994, FsKind::Tmpfs),
+    (0x8584_58F6, FsKind::Ramfs),
+    (0x794C_7630, FsKind::Overlay(Upper::Unknown)),
+    (0x6969, FsKind::Network),
+    (0xFF53_4D42, FsKind::Network),
+    (0xFE53_4D42, FsKind::Network),
+    (0x0102_1997, FsKind::Network),
+    (0x00C3_6400, FsKind::Network),
+    (0x5346_414F, FsKind::Network),
+    (0x6573_5546, FsKind::Fuse),
+];
+
+pub(super) fn of(file: &File) -> io::Result<FileSystem> {
+    let kind = kind_of_magic(fs::fstatfs(file)?.f_type);
+    let mount = mount_of(file)?;
+    let options = &mount.super_options;
+    let flags = fs::ioctl_getflags(file).unwrap_or(IFlags::empty());
+    Ok(FileSystem {
+        kind: refine(kind, options),
+        name: mount.fs_type.clone(),
+        journals_data: flags.contains(IFlags::JOURNALING) || journals(&mount),
+        compresses: flags.contains(IFlags::COMPRESSED)
+            || options.keys().any(|option| option.starts_with("compress")),
+        discards: options.contains_key("discard"),
+    })
+}
+
+/// True where a direct read comes from the medium. Elsewhere the kernel accepts `O_DIRECT` and
+/// reads its cache: ext4 with data=journal and btrfs with compression were seen to.
+pub(super) fn reads_directly(place: &FileSystem) -> bool {
+    use FsKind::{Bcachefs, Btrfs, Ext, F2fs, Fat, Xfs};
+    let direct = matches!(place.kind, Ext | Xfs | Fat | Btrfs | F2fs | Bcachefs);
+    direct && !place.journals_data && !place.compresses
+}
+
+fn kind_of_magic(magic: impl TryInto<i64>) -> FsKind {
+    // f_type is a signed word on some machines: compare its low 32 bits.
+    let magic = magic.try_into().unwrap_or(0) & 0xFFFF_FFFF;
+    let known = MAGIC.iter().find(|(value, _)| i64::from(*value) == magic);
+    known.map_or(FsKind::Other, |(_, kind)| *kind)
+}
+
+fn refine(kind: FsKind, options: &Options) -> FsKind {
+    match kind {
+        FsKind::Tmpfs if options.contains_key("noswap") => FsKind::TmpfsNoSwap,
+        FsKind::Overlay(_) => FsKind::Overlay(upper(options)),
+        other => other,
+    }
+}
+
+/// The layer that an overlay writes to may lie in another mount namespace, out of our sight.
+fn upper(options: &Options) -> Upper {
+    let Some(Some(path)) = options.get("upperdir") else {
+        return Upper::Unknown;
+    };
+    match fs::statfs(Path::new(path)).map(|statfs| kind_of_magic(statfs.f_type)) {
+        Ok(FsKind::Tmpfs | FsKind::Ramfs) => Upper::Swappable,
+        Ok(FsKind::Overlay(_) | FsKind::Other) | Err(_) => Upper::Unknown,
+        Ok(_) => Upper::Disk,
+    }
+}
+
+/// ext4 leaves a default of its superblock out of mountinfo, but tells it in /proc/fs/ext4.
+fn journals(mount: &MountInfo) -> bool {
+    let asked = mount
+        .super_options
+        .get("data")
+        .is_some_and(|data| data.as_deref() == Some("journal"));
+    let device = mount
+        .mount_source
+        .as_deref()
+        .map(Path::new)
+        .and_then(Path::file_name);
+    let effective = device.is_some_and(|device| {
+        let options = Path::new("/proc/fs")
+            .join(&mount.fs_type)
+            .join(device)
+            .join("options");
+        std::fs::read_to_string(options)
+            .is_ok_and(|options| options.lines().any(|option| option == "data=journal"))
+    });
+    asked || effective
+}
+
+fn mount_of(file: &File) -> io::Result<MountInfo> {
+    let stat = fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+    let mounts = Process::myself()
+        .and_then(|me| me.mountinfo())
+        .map_err(io::Error::other)?;
+    let mount = mounts
+        .into_iter()
+        .find(|mount| u64::try_from(mount.mnt_id) == Ok(stat.stx_mnt_id));
+    mount.ok_or_else(|| io::Error::other("the file's mount is not in /proc/self/mountinfo"))
+}

@@ -1,0 +1,220 @@
+//! Files that are ours alone: openat2(2), flock(2), fallocate(2), fsync(2), open(2) `O_DIRECT`.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::fs::{
+    self, AtFlags, CWD, FallocateFlags, FileType, FlockOperation, Mode, OFlags, ResolveFlags, Stat,
+};
+use rustix::mm::{self, MsyncFlags};
+use zeroize::Zeroizing;
+
+use super::{memory, place};
+use crate::contract::{Answer, FileSystem, ReadBack, Region, Span, Store};
+use crate::refused::{Call, Refused};
+
+/// The unit of direct reads: a multiple of every page and sector size in use.
+const DIRECT: usize = 1 << 16;
+
+/// A file, the directory that it stands in, and its name there. The directory is held open, so
+/// that a renamed path cannot send the removal elsewhere.
+#[derive(Debug)]
+pub(super) struct LinuxStore {
+    file: File,
+    dir: OwnedFd,
+    name: OsString,
+}
+
+pub(super) fn create(path: &Path) -> Answer<LinuxStore> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+    let store = open(path, flags, Call::Create)?;
+    store.claim(Call::Create)?;
+    Ok(store)
+}
+
+pub(super) fn reopen(path: &Path) -> Answer<LinuxStore> {
+    // NONBLOCK: a pipe or a device under that name must not hang us before we have seen what it is.
+    let store = open(path, OFlags::RDWR | OFlags::NONBLOCK, Call::Reopen)?;
+    let stat = fs::fstat(&store.file).map_err(|errno| Refused::new(Call::Reopen, errno))?;
+    let no = |reason| {
+        Err(Refused::because(
+            Call::Reopen,
+            io::ErrorKind::InvalidInput,
+            reason,
+        ))
+    };
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return no("not a regular file");
+    }
+    if stat.st_nlink > 1 {
+        return no("the file has another name (a hard link): its content would stay reachable");
+    }
+    store.claim(Call::Reopen)?;
+    Ok(store)
+}
+
+fn open(path: &Path, flags: OFlags, call: Call) -> Answer<LinuxStore> {
+    let refused = |errno: rustix::io::Errno| refused_path(call, errno);
+    let Some(name) = path.file_name() else {
+        return Err(Refused::because(
+            call,
+            io::ErrorKind::InvalidInput,
+            "the path names no file",
+        ));
+    };
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let straight = ResolveFlags::NO_SYMLINKS;
+    let dir_flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = fs::openat2(CWD, parent, dir_flags, Mode::empty(), straight).map_err(refused)?;
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = fs::openat(&dir, name, flags, Mode::RUSR | Mode::WUSR).map_err(refused)?;
+    Ok(LinuxStore {
+        file: File::from(file),
+        dir,
+        name: name.to_owned(),
+    })
+}
+
+fn refused_path(call: Call, errno: rustix::io::Errno) -> Refused {
+    if errno == rustix::io::Errno::LOOP {
+        let reason = "the path goes through a symbolic link; give the path that it stands for";
+        return Refused::because(call, io::ErrorKind::InvalidInput, reason);
+    }
+    Refused::new(call, errno)
+}
+
+impl LinuxStore {
+    /// Takes the lock by which a second opener of ours is refused. It ends with the last descriptor,
+    /// so a killed owner leaves none behind.
+    fn claim(&self, call: Call) -> Answer<()> {
+        let claimed = fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive);
+        claimed.map_err(|errno| match errno {
+            rustix::io::Errno::WOULDBLOCK => Refused::because(
+                call,
+                io::ErrorKind::ResourceBusy,
+                "the file's owner is alive; let it finish, or end it first",
+            ),
+            other => Refused::new(call, other),
+        })
+    }
+
+    fn is(&self, other: &Stat) -> Answer<bool> {
+        let own = fs::fstat(&self.file).map_err(|errno| Refused::new(Call::Unlink, errno))?;
+        Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
+    }
+
+    fn direct(&self, on: bool) -> rustix::io::Result<()> {
+        let flags = fs::fcntl_getfl(&self.file)?;
+        let wanted = if on {
+            flags | OFlags::DIRECT
+        } else {
+            flags - OFlags::DIRECT
+        };
+        fs::fcntl_setfl(&self.file, wanted)
+    }
+
+    fn read_directly(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let mut bounce = Zeroizing::new(vec![0_u8; 2 * DIRECT]);
+        let start = bounce.as_ptr().align_offset(DIRECT);
+        let mut done = 0;
+        while done < into.len() {
+            let read = self
+                .file
+                .read_at(&mut bounce[start..start + DIRECT], offset + done as u64)?;
+            let wanted = read.min(into.len() - done);
+            into[done..done + wanted].copy_from_slice(&bounce[start..start + wanted]);
+            done += wanted;
+            if read < DIRECT {
+                break;
+            }
+        }
+        Ok(done)
+    }
+}
+
+impl Store for LinuxStore {
+    fn filesystem(&self) -> Answer<FileSystem> {
+        place::of(&self.file).map_err(|error| Refused::new(Call::FileSystem, error))
+    }
+
+    fn len(&self) -> Answer<u64> {
+        let metadata = self.file.metadata();
+        metadata
+            .map(|metadata| metadata.len())
+            .map_err(|error| Refused::new(Call::Length, error))
+    }
+
+    fn set_len(&self, len: u64) -> Answer<()> {
+        self.file
+            .set_len(len)
+            .map_err(|error| Refused::new(Call::SetLength, error))
+    }
+
+    fn allocate(&self, len: u64) -> Answer<()> {
+        let reserved = fs::fallocate(&self.file, FallocateFlags::empty(), 0, len);
+        reserved.map_err(|errno| Refused::new(Call::Allocate, errno))
+    }
+
+    fn map(&self, len: usize) -> Answer<Region> {
+        memory::map_shared(self.file.as_fd(), len, Call::MapFile)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Answer<()> {
+        let written = self.file.write_all_at(bytes, offset);
+        written.map_err(|error| Refused::new(Call::Write, error))
+    }
+
+    unsafe fn flush(&self, span: Span) -> Answer<()> {
+        // SAFETY: the caller's span is mapped; msync(2) changes no byte of it.
+        let flushed = unsafe { mm::msync(span.start.as_ptr().cast(), span.len, MsyncFlags::SYNC) };
+        flushed.map_err(|errno| Refused::new(Call::Flush, errno))
+    }
+
+    fn sync(&self) -> Answer<()> {
+        self.file
+            .sync_all()
+            .map_err(|error| Refused::new(Call::Sync, error))
+    }
+
+    fn read_back(&self, offset: u64, into: &mut [u8]) -> Answer<(usize, ReadBack)> {
+        let refused = |error: io::Error| Refused::new(Call::ReadBack, error);
+        let from = match place::reads_directly(&self.filesystem()?) {
+            true if self.direct(true).is_ok() => ReadBack::FromMedium,
+            _ => ReadBack::FromCache,
+        };
+        let read = self.read_directly(offset, into);
+        if from == ReadBack::FromMedium {
+            self.direct(false).map_err(|errno| refused(errno.into()))?;
+        }
+        Ok((read.map_err(refused)?, from))
+    }
+
+    fn punch(&self, len: u64) -> Answer<()> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let punched = fs::fallocate(&self.file, flags, 0, len);
+        punched.map_err(|errno| Refused::new(Call::Punch, errno))
+    }
+
+    fn unlink(&self) -> Answer<()> {
+        let refused = |errno: rustix::io::Errno| Refused::new(Call::Unlink, errno);
+        let named =
+            fs::statat(&self.dir, &self.name, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
+        if !self.is(&named)? {
+            let reason = "its name belongs to another file now";
+            return Err(Refused::because(
+                Call::Unlink,
+                io::ErrorKind::NotFound,
+                reason,
+            ));
+        }
+        fs::unlinkat(&self.dir, &self.name, AtFlags::empty()).map_err(refused)?;
+        fs::fsync(&self.dir).map_err(refused)
+    }
+}

@@ -1,0 +1,236 @@
+//! Mapping: the one place where an address becomes a slice.
+//!
+//! A `Mapping` owns a [`Region`] from the moment that it is mapped to the moment that it is unmapped,
+//! and gives its memory back zeroed, on every path: drop, unwinding, and half-done construction.
+//!
+//! ```text
+//!   guard page │ inner: what as_slice() lends │ guard page
+//!   ◄──────────────────── outer ────────────────────────►
+//! ```
+//!
+//! After a fork the child may not have the pages at all. The mapping remembers the
+//! [epoch](Kernel::epoch) that it was made in, and in a later one it neither wipes nor unmaps what
+//! is not there.
+
+use std::ptr;
+
+use zeroize::Zeroize;
+
+use crate::contract::{Access, Advice, Answer, Facts, Fork, Kernel, Region, Source, Span, Store};
+
+/// Owned pages between two guards, zeroed before they go back.
+#[derive(Debug)]
+pub struct Mapping {
+    kernel: &'static dyn Kernel,
+    region: Region,
+    epoch: u64,
+    fork: Option<Fork>,
+    access: Access,
+}
+
+impl Mapping {
+    /// Maps `len` bytes (a multiple of the page size) from `source`.
+    ///
+    /// # Errors
+    /// As [`Kernel::map`].
+    pub fn new(kernel: &'static dyn Kernel, source: Source, len: usize) -> Answer<Self> {
+        Ok(Self::own(kernel, kernel.map(source, len)?))
+    }
+
+    /// Maps the first `len` bytes of a file.
+    ///
+    /// # Errors
+    /// As [`Store::map`].
+    pub fn of(kernel: &'static dyn Kernel, store: &dyn Store, len: usize) -> Answer<Self> {
+        Ok(Self::own(kernel, store.map(len)?))
+    }
+
+    fn own(kernel: &'static dyn Kernel, region: Region) -> Self {
+        Self {
+            kernel,
+            region,
+            epoch: kernel.epoch(),
+            fork: None,
+            access: Access::ReadWrite,
+        }
+    }
+
+    /// Bytes that can be used.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.region.inner.len
+    }
+
+    /// True when no byte can be used.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The address of its first byte, for reports.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.region.inner.start.as_ptr().addr()
+    }
+
+    /// The kernel that it came from.
+    #[must_use]
+    pub fn kernel(&self) -> &'static dyn Kernel {
+        self.kernel
+    }
+
+    /// False in a child that the mapping was kept from.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        self.epoch == self.kernel.epoch() || self.fork.is_some_and(|fork| fork != Fork::Absent)
+    }
+
+    /// The bytes. Only for memory that nobody else changes; see [`Mapping::copy_out`].
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        let Span { start, len } = self.region.inner;
+        // SAFETY: map(2) made the span readable, zero-filled and `len` long; it is unmapped in drop
+        // only, which no borrow of `self` outlives, and `&self` lets no writer in.
+        unsafe { std::slice::from_raw_parts(start.as_ptr(), len) }
+    }
+
+    /// The bytes, to change.
+    #[must_use]
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        let Span { start, len } = self.region.inner;
+        // SAFETY: as in `as_slice`; `&mut self` makes this the only reference.
+        unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) }
+    }
+
+    /// Copies bytes out that the kernel may change meanwhile: each byte is read once, so that what
+    /// is checked afterwards is the copy that will be used.
+    ///
+    /// # Panics
+    /// When the range does not lie within the mapping.
+    pub fn copy_out(&self, offset: usize, into: &mut [u8]) {
+        let from = self.at(offset, into.len());
+        for (i, byte) in into.iter_mut().enumerate() {
+            // SAFETY: `at` checked that offset + into.len() lies within the span.
+            let place = unsafe { from.add(i) };
+            // SAFETY: the span is mapped and readable; a volatile read makes no claim that the
+            // kernel leaves the byte alone.
+            *byte = unsafe { ptr::read_volatile(place) };
+        }
+    }
+
+    /// Copies bytes in that the kernel may change or lose at once.
+    ///
+    /// # Panics
+    /// When the range does not lie within the mapping.
+    pub fn copy_in(&mut self, offset: usize, bytes: &[u8]) {
+        let to = self.at(offset, bytes.len());
+        for (i, byte) in bytes.iter().enumerate() {
+            // SAFETY: `at` checked that offset + bytes.len() lies within the span.
+            let place = unsafe { to.add(i) };
+            // SAFETY: the span is mapped and writable, and `&mut self` shuts other writers out.
+            unsafe { ptr::write_volatile(place, *byte) };
+        }
+    }
+
+    fn at(&self, offset: usize, len: usize) -> *mut u8 {
+        let end = offset.checked_add(len);
+        assert!(
+            end.is_some_and(|end| end <= self.len()),
+            "a copy beyond the end of a mapping"
+        );
+        // SAFETY: offset ≤ len of the span, so the pointer stays in the same mapping.
+        unsafe { self.region.inner.start.as_ptr().add(offset) }
+    }
+
+    /// Zeroes all of it.
+    pub fn wipe(&mut self) {
+        self.as_mut_slice().zeroize();
+    }
+
+    /// Keeps it in memory.
+    ///
+    /// # Errors
+    /// As [`Kernel::lock`].
+    pub fn lock(&self) -> Answer<()> {
+        // SAFETY: the span is ours and mapped; a lock changes neither bytes nor access.
+        unsafe { self.kernel.lock(self.region.inner) }
+    }
+
+    /// Asks for special treatment.
+    ///
+    /// # Errors
+    /// As [`Kernel::advise`].
+    pub fn advise(&self, advice: Advice) -> Answer<()> {
+        // SAFETY: the span is ours and mapped; no advice of the contract changes its bytes here.
+        unsafe { self.kernel.advise(self.region.inner, advice) }
+    }
+
+    /// Sets what an access does. Takes `&mut`, so that no slice of it is lent.
+    ///
+    /// # Errors
+    /// As [`Kernel::protect`].
+    pub fn protect(&mut self, access: Access) -> Answer<()> {
+        // SAFETY: the span is ours and mapped, and `&mut self` proves that nobody borrows it.
+        unsafe { self.kernel.protect(self.region.inner, access) }?;
+        self.access = access;
+        Ok(())
+    }
+
+    /// The kernel's own record of it.
+    ///
+    /// # Errors
+    /// As [`Kernel::facts`].
+    pub fn facts(&self) -> Answer<Facts> {
+        self.kernel.facts(self.region.inner)
+    }
+
+    /// True when it can be read from outside the process.
+    ///
+    /// # Errors
+    /// As [`Kernel::peek`].
+    pub fn peek(&self) -> Answer<bool> {
+        self.kernel.peek(self.region.inner)
+    }
+
+    /// Decides what a child sees.
+    ///
+    /// # Errors
+    /// As [`Kernel::advise`] and [`Kernel::on_fork`].
+    pub fn on_fork(&mut self, source: Source, fork: Fork) -> Answer<()> {
+        self.advise(match fork {
+            Fork::Wiped => Advice::WipeOnFork,
+            // A moved mapping is absent too, until its copy takes its place.
+            Fork::Absent | Fork::Moved => Advice::DontFork,
+        })?;
+        // SAFETY: the region is ours until `unmap`, which ends the arrangement.
+        unsafe { self.kernel.on_fork(self.region, source, fork) }?;
+        self.fork = Some(fork);
+        Ok(())
+    }
+
+    /// Writes a mapping of `store` back to its medium and waits.
+    ///
+    /// # Errors
+    /// As [`Store::flush`].
+    pub fn flush(&self, store: &dyn Store) -> Answer<()> {
+        // SAFETY: the span is mapped; msync(2) reads it only.
+        unsafe { store.flush(self.region.inner) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // In a child that the pages were kept from there is nothing to wipe, and touching it faults.
+        if !self.is_present() {
+            return;
+        }
+        if self.access == Access::ReadWrite || self.protect(Access::ReadWrite).is_ok() {
+            self.wipe();
+        }
+        // SAFETY: drop runs once, and no borrow outlives it.
+        let unmapped = unsafe { self.kernel.unmap(self.region) };
+        // Wiped already; munmap(2) of a whole mapping of ours can fail for want of kernel memory
+        // only, and leaking an empty page is the better half of that.
+        drop(unmapped);
+    }
+}

@@ -1,0 +1,116 @@
+//! The model's memory: real pages of the program's own allocator, with what is known of each.
+
+use std::alloc::{self, Layout};
+use std::ptr::NonNull;
+
+use super::PAGE;
+use crate::contract::{Facts, Region, Source, Span};
+
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pages: Vec<Pages>,
+    pub(super) dirty_unmaps: usize,
+    pub(super) ignores_advice: bool,
+}
+
+#[derive(Debug)]
+struct Pages {
+    region: Region,
+    secret: bool,
+    facts: Facts,
+}
+
+impl Memory {
+    pub(super) fn len(&self) -> usize {
+        self.pages.len()
+    }
+
+    pub(super) fn map(&mut self, source: Option<Source>, len: usize) -> Region {
+        assert!(
+            len > 0 && len.is_multiple_of(PAGE),
+            "the contract wants whole pages"
+        );
+        let layout = layout(len);
+        // SAFETY: the layout is not empty.
+        let start = unsafe { alloc::alloc_zeroed(layout) };
+        let Some(start) = NonNull::new(start) else {
+            alloc::handle_alloc_error(layout)
+        };
+        // SAFETY: one page into an allocation of at least three.
+        let inner = unsafe { start.add(PAGE) };
+        let region = Region {
+            outer: Span {
+                start,
+                len: layout.size(),
+            },
+            inner: Span { start: inner, len },
+        };
+        let secret = source == Some(Source::Secret);
+        let facts = Facts {
+            locked: secret,
+            dont_dump: secret,
+            ..Facts::default()
+        };
+        self.pages.push(Pages {
+            region,
+            secret,
+            facts,
+        });
+        region
+    }
+
+    pub(super) fn unmap(&mut self, region: Region) {
+        let at = self.pages.iter().position(|pages| pages.region == region);
+        self.pages.swap_remove(at.expect("a region that is mapped"));
+        if bytes(region.inner).iter().any(|byte| *byte != 0) {
+            self.dirty_unmaps += 1;
+        }
+        // SAFETY: allocated in `map` with this same layout, and no longer listed.
+        unsafe { alloc::dealloc(region.outer.start.as_ptr(), layout(region.inner.len)) };
+    }
+
+    pub(super) fn facts_mut(&mut self, span: Span) -> &mut Facts {
+        let pages = self
+            .pages
+            .iter_mut()
+            .find(|pages| pages.region.inner == span);
+        &mut pages.expect("a span that is mapped").facts
+    }
+
+    pub(super) fn is_secret(&self, span: Span) -> bool {
+        self.pages
+            .iter()
+            .any(|pages| pages.region.inner == span && pages.secret)
+    }
+
+    /// Bytes that are locked now.
+    pub(super) fn locked(&self) -> usize {
+        let locked = self.pages.iter().filter(|pages| pages.facts.locked);
+        locked.map(|pages| pages.region.inner.len).sum()
+    }
+}
+
+fn layout(len: usize) -> Layout {
+    Layout::from_size_align(len + 2 * PAGE, PAGE).expect("a size that fits the address space")
+}
+
+/// A copy of the span's bytes.
+pub(super) fn bytes(span: Span) -> Vec<u8> {
+    let mut copy = vec![0; span.len];
+    // SAFETY: the span is mapped (the callers hold the model's lock and took it from a list of live
+    // regions), and the copy is as long.
+    unsafe { std::ptr::copy_nonoverlapping(span.start.as_ptr(), copy.as_mut_ptr(), span.len) };
+    copy
+}
+
+/// Overwrites the span's bytes from `offset`, as a kernel does behind a process's back.
+pub(super) fn store(span: Span, offset: usize, new: &[u8]) {
+    assert!(
+        offset + new.len() <= span.len,
+        "a store beyond the end of a region"
+    );
+    // SAFETY: the range lies within the span, as asserted.
+    let to = unsafe { span.start.as_ptr().add(offset) };
+    // SAFETY: the span is mapped, as for `bytes`; `new` is another allocation.
+    unsafe { std::ptr::copy_nonoverlapping(new.as_ptr(), to, new.len()) };
+}

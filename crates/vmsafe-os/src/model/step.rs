@@ -1,0 +1,180 @@
+//! A kernel that counts its calls and tells a test before each: to die between any two steps.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::contract::{
+    Access, Advice, Answer, Facts, FileSystem, Fork, Hibernation, Kernel, LockLimit, ReadBack,
+    Region, Source, Span, Store,
+};
+
+/// Another kernel, seen step by step. Questions are no steps; only what changes something is.
+#[derive(Debug)]
+pub struct Steps {
+    inner: &'static dyn Kernel,
+    counter: Arc<Counter>,
+}
+
+/// A file of it.
+#[derive(Debug)]
+struct StepsStore {
+    inner: Box<dyn Store>,
+    counter: Arc<Counter>,
+}
+
+#[derive(Debug)]
+struct Counter {
+    next: AtomicU64,
+    before: fn(u64),
+}
+
+impl Counter {
+    fn step(&self) {
+        (self.before)(self.next.fetch_add(1, Ordering::SeqCst));
+    }
+}
+
+impl Steps {
+    /// Calls `before` with the number of each step, from 0, just before `inner` makes it.
+    pub fn leak(inner: &'static dyn Kernel, before: fn(u64)) -> &'static Self {
+        let counter = Arc::new(Counter {
+            next: AtomicU64::new(0),
+            before,
+        });
+        Box::leak(Box::new(Self { inner, counter }))
+    }
+
+    fn watch(&self, inner: Box<dyn Store>) -> Box<dyn Store> {
+        Box::new(StepsStore {
+            inner,
+            counter: Arc::clone(&self.counter),
+        })
+    }
+}
+
+impl Kernel for Steps {
+    fn page_size(&self) -> usize {
+        self.inner.page_size()
+    }
+
+    fn map(&self, source: Source, len: usize) -> Answer<Region> {
+        self.counter.step();
+        self.inner.map(source, len)
+    }
+
+    unsafe fn unmap(&self, region: Region) -> Answer<()> {
+        self.counter.step();
+        // SAFETY: as the caller promised for this same call.
+        unsafe { self.inner.unmap(region) }
+    }
+
+    unsafe fn lock(&self, span: Span) -> Answer<()> {
+        self.counter.step();
+        // SAFETY: as the caller promised for this same call.
+        unsafe { self.inner.lock(span) }
+    }
+
+    unsafe fn advise(&self, span: Span, advice: Advice) -> Answer<()> {
+        self.counter.step();
+        // SAFETY: as the caller promised for this same call.
+        unsafe { self.inner.advise(span, advice) }
+    }
+
+    unsafe fn protect(&self, span: Span, access: Access) -> Answer<()> {
+        self.counter.step();
+        // SAFETY: as the caller promised for this same call.
+        unsafe { self.inner.protect(span, access) }
+    }
+
+    fn facts(&self, span: Span) -> Answer<Facts> {
+        self.inner.facts(span)
+    }
+
+    fn peek(&self, span: Span) -> Answer<bool> {
+        self.inner.peek(span)
+    }
+
+    unsafe fn on_fork(&self, region: Region, source: Source, fork: Fork) -> Answer<()> {
+        self.counter.step();
+        // SAFETY: as the caller promised for this same call.
+        unsafe { self.inner.on_fork(region, source, fork) }
+    }
+
+    fn epoch(&self) -> u64 {
+        self.inner.epoch()
+    }
+
+    fn lock_limit(&self) -> Answer<LockLimit> {
+        self.inner.lock_limit()
+    }
+
+    fn hibernation(&self) -> Hibernation {
+        self.inner.hibernation()
+    }
+
+    fn create(&self, path: &Path) -> Answer<Box<dyn Store>> {
+        self.counter.step();
+        self.inner.create(path).map(|store| self.watch(store))
+    }
+
+    fn reopen(&self, path: &Path) -> Answer<Box<dyn Store>> {
+        self.counter.step();
+        self.inner.reopen(path).map(|store| self.watch(store))
+    }
+}
+
+impl Store for StepsStore {
+    fn filesystem(&self) -> Answer<FileSystem> {
+        self.inner.filesystem()
+    }
+
+    fn len(&self) -> Answer<u64> {
+        self.inner.len()
+    }
+
+    fn set_len(&self, len: u64) -> Answer<()> {
+        self.counter.step();
+        self.inner.set_len(len)
+    }
+
+    fn allocate(&self, len: u64) -> Answer<()> {
+        self.counter.step();
+        self.inner.allocate(len)
+    }
+
+    fn map(&self, len: usize) -> Answer<Region> {
+        self.counter.step();
+        self.inner.map(len)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Answer<()> {
+        self.counter.step();
+        self.inner.write(offset, bytes)
+    }
+
+    unsafe fn flush(&self, span: Span) -> Answer<()> {
+        self.counter.step();
+        // SAFETY: as the caller promised for this same call.
+        unsafe { self.inner.flush(span) }
+    }
+
+    fn sync(&self) -> Answer<()> {
+        self.counter.step();
+        self.inner.sync()
+    }
+
+    fn read_back(&self, offset: u64, into: &mut [u8]) -> Answer<(usize, ReadBack)> {
+        self.inner.read_back(offset, into)
+    }
+
+    fn punch(&self, len: u64) -> Answer<()> {
+        self.counter.step();
+        self.inner.punch(len)
+    }
+
+    fn unlink(&self) -> Answer<()> {
+        self.counter.step();
+        self.inner.unlink()
+    }
+}
