@@ -1,1 +1,52 @@
-//! x
+//! A search for known secrets on any medium: swap, disks, cores, files, live processes.
+//!
+//! ```
+//! use vmsafe_witness::{Needles, Searcher, scan_stream};
+//!
+//! let mut needles = Needles::new();
+//! needles.push(b"a secret that should be nowhere")?;
+//! let searcher = Searcher::new(&needles);
+//!
+//! let mut leaked: &[u8] = b"... a secret that should be nowhere ...";
+//! let report = scan_stream(&searcher, &mut leaked, &mut |_| {});
+//! assert_eq!(report.hits[0].offset, 4);
+//! assert!(report.is_complete());
+//! # Ok::<(), vmsafe_witness::NeedleError>(())
+//! ```
+//!
+//! # What holds
+//!
+//! * Nothing is missed in what was read: every place where a whole needle stands is reported, at
+//!   any offset and across any block border, and so is every part of at least 16 bytes
+//!   ([`SHORTEST_FRAGMENT`]). A part that hardly varies (runs of one byte, with fewer than
+//!   [`FEWEST_CHANGES`] changes of value) is no evidence and is not reported.
+//! * What was not read is said: a [`Report`] lists its [`Gap`]s, and only
+//!   [`Report::is_complete`] together with no hit means clean.
+//! * The search does not plant what it seeks: needles are masked as soon as they arrive, read
+//!   buffers are wiped, and a hit, an error or a log names a needle by its number only.
+//! * Memory is bounded whatever is scanned.
+//!
+//! This crate depends on no other crate of the project, so that a mistake there cannot fool it. It
+//! makes no system call but through the standard library; a caller who wants direct I/O opens the
+//! file so.
+//!
+//! # What it does not do
+//!
+//! It finds no needle that was compressed, encrypted or split into parts below 16 bytes.
+#![forbid(unsafe_code)]
+
+mod buffer;
+mod hit;
+mod masked;
+mod needles;
+mod process;
+mod report;
+mod scan;
+mod searcher;
+
+pub use hit::{Form, Hit};
+pub use needles::{LONGEST_NEEDLE, NeedleError, NeedleId, Needles, SHORTEST_NEEDLE};
+pub use process::{ProcessHit, ProcessReport, scan_process};
+pub use report::{Gap, Progress, Report};
+pub use scan::{scan_file, scan_seekable, scan_stream};
+pub use searcher::{FEWEST_CHANGES, SHORTEST_FRAGMENT, Searcher};

@@ -1,0 +1,68 @@
+//! Measures the search: `cargo run --release --example throughput [FILE]`.
+//!
+//! Without a file it searches random bytes in memory, on one core.
+use std::fs::File;
+use std::time::Instant;
+
+use vmsafe_witness::{Needles, Searcher, scan_file};
+
+fn random(len: usize, mut state: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+fn searcher(count: u64, len: usize) -> Searcher {
+    let mut needles = Needles::new();
+    for seed in 1..=count {
+        needles
+            .push(&random(len, seed << 20))
+            .expect("a usable needle");
+    }
+    Searcher::new(&needles)
+}
+
+fn main() {
+    let file = std::env::args_os()
+        .nth(1)
+        .map(|path| File::open(path).expect("a readable file"));
+    let hay = random(256 << 20, 42);
+    for (count, len) in [
+        (1, 32),
+        (100, 32),
+        (1_000, 32),
+        (10_000, 32),
+        (1_000, 12),
+        (1_000, 8),
+    ] {
+        let built = Instant::now();
+        let searcher = searcher(count, len);
+        let built = built.elapsed();
+        let started = Instant::now();
+        let mut hits = 0;
+        let bytes = if let Some(file) = &file {
+            let report = scan_file(&searcher, file, None, &mut |_| {});
+            hits = report.hit_count;
+            report.covered_bytes
+        } else {
+            for piece in hay.chunks(512 << 10) {
+                searcher.search(0, piece, &mut |_| hits += 1);
+            }
+            hay.len() as u64
+        };
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a rate to read, not to count with"
+        )]
+        let rate = bytes as f64 / started.elapsed().as_secs_f64() / 1e6;
+        println!(
+            "{count:6} needles of {len:2} bytes: {rate:6.0} MB/s, {hits} hits, built in {built:.0?}"
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! Bytes that are never plain in our own memory.
+//!
+//! Each byte is held as `byte ^ mask`, beside its mask. Neither array alone tells anything, and no
+//! plain copy exists that a page-out or a core dump of the scanner could carry away.
+
+use zeroize::Zeroize;
+
+/// A growing store of masked bytes, addressed by position.
+#[derive(Default)]
+pub(crate) struct Masked {
+    masked: Vec<u8>,
+    mask: Vec<u8>,
+}
+
+impl Masked {
+    /// Appends `bytes` under masks drawn from `masks`.
+    pub(crate) fn extend(&mut self, bytes: impl Iterator<Item = u8>, masks: &mut MaskStream) {
+        for byte in bytes {
+            let mask = masks.next_mask();
+            self.mask.push(mask);
+            self.masked.push(byte ^ mask);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.masked.len()
+    }
+
+    /// The plain byte at `at`; the caller lets it live in a register only.
+    pub(crate) fn unmask(&self, at: usize) -> u8 {
+        self.masked[at] ^ self.mask[at]
+    }
+
+    /// How many bytes of `hay` equal those from `at` on, at most up to `end`.
+    pub(crate) fn matches_forward(&self, at: usize, end: usize, hay: &[u8]) -> usize {
+        let stored = self.masked[at..end].iter().zip(&self.mask[at..end]);
+        stored
+            .zip(hay)
+            .take_while(|((masked, mask), byte)| *byte ^ *mask == **masked)
+            .count()
+    }
+
+    /// How many bytes at the end of `hay` equal those before `at`, at most back to `start`.
+    pub(crate) fn matches_backward(&self, start: usize, at: usize, hay: &[u8]) -> usize {
+        let stored = self.masked[start..at]
+            .iter()
+            .zip(&self.mask[start..at])
+            .rev();
+        let hay = hay.iter().rev();
+        stored
+            .zip(hay)
+            .take_while(|((masked, mask), byte)| *byte ^ *mask == **masked)
+            .count()
+    }
+}
+
+impl Drop for Masked {
+    fn drop(&mut self) {
+        self.masked.zeroize();
+        self.mask.zeroize();
+    }
+}
+
+/// A stream of mask bytes from a random seed.
+///
+/// A mask has to look unlike the needle and to differ from run to run; it protects against being
+/// found by a search, not against an attacker who reads both arrays. So a small generator
+/// (SplitMix64) does, and building a searcher needs no system call that could fail.
+pub(crate) struct MaskStream {
+    state: u64,
+    spare: u64,
+    left: u32,
+}
+
+impl MaskStream {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            state: seed,
+            spare: 0,
+            left: 0,
+        }
+    }
+
+    pub(crate) fn next_word(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    }
+
+    fn next_mask(&mut self) -> u8 {
+        if self.left == 0 {
+            self.spare = self.next_word();
+            self.left = 8;
+        }
+        let [mask, ..] = self.spare.to_le_bytes();
+        self.spare >>= 8;
+        self.left -= 1;
+        mask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_bytes_without_holding_them_plain() {
+        let plain = b"a secret of some length, to be masked";
+        let mut store = Masked::default();
+        store.extend(plain.iter().copied(), &mut MaskStream::new(7));
+        let back: Vec<u8> = (0..store.len()).map(|at| store.unmask(at)).collect();
+        assert_eq!(back, plain);
+        assert_ne!(store.masked, plain);
+        assert!(
+            !store
+                .masked
+                .windows(4)
+                .any(|part| plain.windows(4).any(|other| other == part))
+        );
+    }
+
+    #[test]
+    fn compares_both_ways() {
+        let mut store = Masked::default();
+        store.extend(b"0123456789".iter().copied(), &mut MaskStream::new(1));
+        assert_eq!(store.matches_forward(4, 10, b"4567xx"), 4);
+        assert_eq!(store.matches_forward(4, 6, b"4567"), 2);
+        assert_eq!(store.matches_backward(0, 4, b"xx23"), 2);
+        assert_eq!(store.matches_backward(3, 4, b"0123"), 1);
+    }
+}

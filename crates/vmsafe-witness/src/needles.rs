@@ -1,0 +1,124 @@
+//! The secrets to look for, held masked.
+
+mod error;
+mod intake;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+use core::ops::Range;
+
+use crate::masked::{MaskStream, Masked};
+
+pub use error::NeedleError;
+
+/// The shortest needle, in bytes: shorter ones stand in any large input by chance.
+pub const SHORTEST_NEEDLE: usize = 8;
+/// The longest needle, in bytes.
+pub const LONGEST_NEEDLE: usize = 16 * 1024;
+
+/// The number of a needle: 0 for the first that was pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NeedleId(pub(crate) usize);
+
+impl NeedleId {
+    /// The needle with this number.
+    #[must_use]
+    pub fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// The number, 0 for the first needle.
+    #[must_use]
+    pub fn number(self) -> usize {
+        self.0
+    }
+}
+
+impl fmt::Display for NeedleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A set of needles, each masked as soon as it arrives.
+#[derive(Default)]
+pub struct Needles {
+    store: Masked,
+    spans: Vec<Range<usize>>,
+    seed: u64,
+}
+
+impl Needles {
+    /// An empty set.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one needle and returns its number. The caller's own copy is the caller's to wipe.
+    ///
+    /// # Errors
+    ///
+    /// [`NeedleError::TooShort`], [`NeedleError::TooLong`] or [`NeedleError::AllAlike`] if the
+    /// bytes cannot be told from chance, and [`NeedleError::Random`] if no mask could be drawn.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<NeedleId, NeedleError> {
+        check(bytes)?;
+        self.seed = getrandom::u64().map_err(|_| NeedleError::Random)?;
+        let start = self.store.len();
+        self.store
+            .extend(bytes.iter().copied(), &mut MaskStream::new(self.seed));
+        self.spans.push(start..self.store.len());
+        Ok(NeedleId(self.spans.len() - 1))
+    }
+
+    /// How many needles the set holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether the set holds no needle.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The length in bytes of one needle, `None` if there is no such needle.
+    #[must_use]
+    pub fn len_of(&self, needle: NeedleId) -> Option<usize> {
+        self.spans.get(needle.0).map(ExactSizeIterator::len)
+    }
+
+    /// The plain bytes of each needle, one at a time.
+    pub(crate) fn plain(&self, number: usize) -> impl DoubleEndedIterator<Item = u8> + '_ {
+        self.spans[number].clone().map(|at| self.store.unmask(at))
+    }
+
+    /// A seed for further masks.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed.rotate_left(32) ^ 0x5eed
+    }
+}
+
+/// Shows the number of needles, never their content.
+impl fmt::Debug for Needles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Needles")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn check(bytes: &[u8]) -> Result<(), NeedleError> {
+    if bytes.len() < SHORTEST_NEEDLE {
+        return Err(NeedleError::TooShort { len: bytes.len() });
+    }
+    if bytes.len() > LONGEST_NEEDLE {
+        return Err(NeedleError::TooLong { len: bytes.len() });
+    }
+    if bytes.iter().all(|byte| *byte == bytes[0]) {
+        return Err(NeedleError::AllAlike);
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+use super::*;
+
+fn plain(needles: &Needles, number: usize) -> Vec<u8> {
+    needles.plain(number).collect()
+}
+
+#[test]
+fn numbers_count_from_zero() {
+    let mut needles = Needles::new();
+    assert!(needles.is_empty());
+    assert_eq!(needles.push(b"first needle").unwrap().number(), 0);
+    assert_eq!(needles.push(b"first needle").unwrap().number(), 1);
+    assert_eq!(needles.len(), 2);
+    assert_eq!(needles.len_of(NeedleId::new(1)), Some(12));
+    assert_eq!(needles.len_of(NeedleId::new(2)), None);
+}
+
+#[test]
+fn refuses_what_chance_would_match() {
+    let mut needles = Needles::new();
+    let short = needles.push(b"1234567").unwrap_err();
+    assert_eq!(
+        short.to_string(),
+        "needle of 7 bytes is too short to mean anything: give at least 8 bytes, better 16"
+    );
+    assert!(matches!(needles.push(&[0; 32]), Err(NeedleError::AllAlike)));
+    let long: Vec<u8> = (0..=255).cycle().take(LONGEST_NEEDLE + 1).collect();
+    assert!(matches!(
+        needles.push(&long),
+        Err(NeedleError::TooLong { .. })
+    ));
+    assert!(needles.push(&long[1..]).is_ok());
+    assert_eq!(needles.len(), 1);
+}
+
+#[test]
+fn reads_every_spelling() {
+    let file = "# comment\n\nhex:00112233AAbbccdd\r\nbase64:AAECAwQFBgcI\nbase64:AAECAwQFBgc=\n\
+                base64:-_-_-_-_-_-_AA\n   \ntext:pass word \nbase64:AAECAwQFBgc\ntext:no line end";
+    let needles = Needles::read_from(file.as_bytes()).unwrap();
+    let expected: [&[u8]; 7] = [
+        &[0x00, 0x11, 0x22, 0x33, 0xaa, 0xbb, 0xcc, 0xdd],
+        &[0, 1, 2, 3, 4, 5, 6, 7, 8],
+        &[0, 1, 2, 3, 4, 5, 6, 7],
+        &[0xfb, 0xff, 0xbf, 0xfb, 0xff, 0xbf, 0xfb, 0xff, 0xbf, 0],
+        b"pass word ",
+        &[0, 1, 2, 3, 4, 5, 6, 7],
+        b"no line end",
+    ];
+    assert_eq!(needles.len(), expected.len());
+    for (number, expected) in expected.iter().enumerate() {
+        assert_eq!(plain(&needles, number), *expected, "needle {number}");
+    }
+}
+
+#[test]
+fn an_error_names_the_line_and_nothing_of_it() {
+    let cases = [
+        (
+            "text:fine enough\nhex:00112233445566zz",
+            "line 2 of the needles: not hexadecimal",
+        ),
+        ("hex:001", "line 1 of the needles: not hexadecimal"),
+        (
+            "\n\nbase64:AAECAwQFBgc==",
+            "line 3 of the needles: not base64",
+        ),
+        ("hunter2hunter2", "line 1 of the needles: no known prefix"),
+        (
+            "text:hunter2",
+            "line 1 of the needles: needle of 7 bytes is too short",
+        ),
+    ];
+    for (file, message) in cases {
+        let error = Needles::read_from(file.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with(message), "{error}");
+        assert!(
+            !error.contains("hunter2") && !error.contains("zz"),
+            "{error}"
+        );
+    }
+    let long = format!("text:{}", "ab".repeat(LONGEST_NEEDLE + 6));
+    let error = Needles::read_from(long.as_bytes()).unwrap_err().to_string();
+    assert!(
+        error.starts_with("line 1 of the needles: line is too long"),
+        "{error}"
+    );
+}
+
+#[test]
+fn push_line_wipes_what_it_was_given() {
+    let mut needles = Needles::new();
+    let mut line = String::from("text:correct horse");
+    needles.push_line(&mut line).unwrap();
+    assert!(line.is_empty());
+    assert_eq!(plain(&needles, 0), b"correct horse");
+    let mut refused = b"correct horse".to_vec();
+    assert!(matches!(
+        needles.push_line(&mut refused),
+        Err(NeedleError::Prefix)
+    ));
+    assert!(refused.is_empty());
+}
+
+#[test]
+fn debug_shows_no_needle() {
+    let mut needles = Needles::new();
+    needles.push(b"hunter2hunter2").unwrap();
+    assert_eq!(format!("{needles:?}"), "Needles { len: 1, .. }");
+}

@@ -1,0 +1,147 @@
+//! Scans the memory of a live process.
+
+mod maps;
+#[cfg(test)]
+mod tests;
+
+use core::ops::Range;
+use std::fs::File;
+use std::io;
+
+use crate::buffer::Buffer;
+use crate::hit::Hit;
+use crate::report::{Gap, Report};
+use crate::scan::{BLOCK, Pieces, Seekable, scan_alone};
+use crate::searcher::Searcher;
+
+use maps::{Mapping, read_maps};
+
+/// A hit in the memory of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessHit {
+    /// The hit; its offset is the address.
+    pub hit: Hit,
+    /// The mapping's name: a path, `[heap]`, `[stack]`, or `[anonymous]`.
+    pub mapping: String,
+    /// The mapping's permissions as the kernel prints them, such as `rw-p`.
+    pub permissions: String,
+}
+
+/// What a scan of a process found. Offsets are addresses.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ProcessReport {
+    /// Bytes that were read and searched.
+    pub covered_bytes: u64,
+    /// Bytes that the process had mapped when the scan began.
+    pub total_bytes: u64,
+    /// By rising address, at most [`Report::MOST_HITS`].
+    pub hits: Vec<ProcessHit>,
+    /// How many hits there were.
+    pub hit_count: u64,
+    /// What could not be read; kernel pages such as `[vvar]` always are among them.
+    pub gaps: Vec<Gap>,
+}
+
+/// Scans all memory that process `pid` has mapped.
+///
+/// The process runs on: what moves while it is scanned may be missed. Scanning ourselves leaves
+/// out the scanner's own read buffer, as a gap that says so: it holds a copy of whatever was read
+/// last.
+///
+/// # Errors
+///
+/// If `/proc/PID/maps` or `/proc/PID/mem` cannot be opened: no such process, or no right to trace
+/// it.
+pub fn scan_process(searcher: &Searcher, pid: u32) -> io::Result<ProcessReport> {
+    let memory = File::open(format!("/proc/{pid}/mem"))?;
+    let mut buffer = Buffer::new(searcher.overlap(), BLOCK);
+    let source = Seekable::new(memory, u64::MAX);
+    let mut pieces = Pieces::new(source, searcher.overlap(), 0..0, BLOCK);
+    let own = [buffer.addresses(), pieces.carry_addresses()];
+    let own = if pid == std::process::id() {
+        &own[..]
+    } else {
+        &[]
+    };
+
+    let mappings = read_maps(pid)?;
+    let mut report = Report::default();
+    for range in joined(&mappings) {
+        for (range, is_own) in without(range, own) {
+            if is_own {
+                let because = "the scanner's own read buffer".to_owned();
+                let len = range.end - range.start;
+                report.add_gap(Gap {
+                    offset: range.start,
+                    len,
+                    because,
+                });
+            } else {
+                pieces.restart(range);
+                scan_alone(searcher, &mut pieces, &mut buffer, &mut report);
+            }
+        }
+    }
+    Ok(with_names(report, &mappings))
+}
+
+/// The mapped ranges, adjacent ones joined: a secret may lie across a border that only a change of
+/// permissions made.
+fn joined(mappings: &[Mapping]) -> Vec<Range<u64>> {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for mapping in mappings {
+        match ranges.last_mut() {
+            Some(last) if last.end == mapping.range.start => last.end = mapping.range.end,
+            _ => ranges.push(mapping.range.clone()),
+        }
+    }
+    ranges
+}
+
+/// Cuts `own` ranges out of `range`; the parts come in order, each with whether it is our own.
+fn without(range: Range<u64>, own: &[Range<u64>]) -> Vec<(Range<u64>, bool)> {
+    let mut inside: Vec<_> = own
+        .iter()
+        .map(|own| own.start.max(range.start)..own.end.min(range.end))
+        .filter(|own| !own.is_empty())
+        .collect();
+    inside.sort_unstable_by_key(|own| own.start);
+    let mut parts = Vec::new();
+    let mut at = range.start;
+    for own in inside {
+        let own = own.start.max(at)..own.end;
+        parts.push((at..own.start, false));
+        at = own.end;
+        parts.push((own, true));
+    }
+    parts.push((at..range.end, false));
+    parts.retain(|(part, _)| !part.is_empty());
+    parts
+}
+
+fn with_names(report: Report, mappings: &[Mapping]) -> ProcessReport {
+    let name = |hit: Hit| {
+        let after = mappings.partition_point(|mapping| mapping.range.start <= hit.offset);
+        let mapping = &mappings[after - 1];
+        let (mapping, permissions) = (mapping.name.clone(), mapping.permissions.clone());
+        ProcessHit {
+            hit,
+            mapping,
+            permissions,
+        }
+    };
+    let mut hits = report.hits;
+    hits.sort_unstable();
+    ProcessReport {
+        covered_bytes: report.covered_bytes,
+        total_bytes: mappings
+            .iter()
+            .map(|mapping| mapping.range.end - mapping.range.start)
+            .sum(),
+        hits: hits.into_iter().map(name).collect(),
+        hit_count: report.hit_count,
+        gaps: report.gaps,
+    }
+}

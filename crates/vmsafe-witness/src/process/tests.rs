@@ -1,0 +1,97 @@
+use super::*;
+use crate::Needles;
+use crate::hit::Form;
+
+/// A secret that no constant of this program holds: it is made at run time, from a seed.
+fn made_up(seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[1]
+    };
+    (0..48).map(|_| next()).collect()
+}
+
+/// Wipes the plain copy by which the needle came in.
+fn take_in(needles: &mut Needles, mut plain: Vec<u8>) {
+    needles.push(&plain).unwrap();
+    plain.fill(0);
+    std::hint::black_box(&plain);
+}
+
+#[test]
+fn we_hold_no_plain_needle_ourselves() {
+    let mut needles = Needles::new();
+    for seed in 0..50 {
+        take_in(&mut needles, made_up(seed + 1000));
+    }
+    let control = std::hint::black_box(made_up(1049));
+    let searcher = Searcher::new(&needles);
+    // Twice: the second scan would find what the first one left behind.
+    for _ in 0..2 {
+        let report = scan_process(&searcher, std::process::id()).unwrap();
+        let control_at = control.as_ptr().addr() as u64;
+        let found: Vec<_> = report.hits.iter().map(|found| found.hit).collect();
+        let whole = found
+            .iter()
+            .find(|hit| hit.offset == control_at)
+            .expect("the control is found");
+        assert_eq!((whole.needle.number(), whole.form), (49, Form::Exact));
+        assert_eq!(found.len(), 1, "{:?}", report.hits);
+        assert!(report.covered_bytes > 1 << 20);
+        let own = report
+            .gaps
+            .iter()
+            .filter(|gap| gap.because.contains("own read buffer"));
+        assert!(own.count() >= 1);
+    }
+    drop(control);
+}
+
+#[test]
+fn names_the_mapping_of_another_process() {
+    let mut child = std::process::Command::new("sleep")
+        .arg("1000")
+        .env("VMSAFE_TEST_CANARY", "b7Kq0 canary in the environment")
+        .spawn()
+        .unwrap();
+    let mut needles = Needles::new();
+    needles.push(b"b7Kq0 canary in the environment").unwrap();
+    let report = scan_process(&Searcher::new(&needles), child.id());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let report = report.unwrap();
+    let hit = report
+        .hits
+        .iter()
+        .find(|found| found.mapping == "[stack]")
+        .unwrap();
+    assert_eq!(hit.hit.form, Form::Exact);
+    assert_eq!(hit.permissions, "rw-p");
+}
+
+#[test]
+fn a_process_that_does_not_exist_is_an_error() {
+    let searcher = Searcher::new(&Needles::new());
+    assert!(scan_process(&searcher, u32::MAX).is_err());
+}
+
+#[test]
+fn own_ranges_are_cut_out() {
+    let parts = without(10..100, &[50..60, 0..20, 90..200, 300..400]);
+    let expected = [
+        (10..20, true),
+        (20..50, false),
+        (50..60, true),
+        (60..90, false),
+        (90..100, true),
+    ];
+    assert_eq!(parts, expected);
+    assert_eq!(without(10..20, &[]), [(10..20, false)]);
+    assert_eq!(
+        without(10..20, &[0..12, 11..30]),
+        [(10..12, true), (12..20, true)]
+    );
+}

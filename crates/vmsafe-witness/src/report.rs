@@ -1,0 +1,88 @@
+//! What a scan covered, what it found, and what it could not read.
+
+use core::cell::Cell;
+
+use crate::hit::Hit;
+
+/// How far a scan has come.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Progress<'a> {
+    /// Bytes read and searched so far.
+    pub covered: u64,
+    /// Bytes in all, if known beforehand.
+    pub total: Option<u64>,
+    /// Hits so far.
+    pub hits: u64,
+    /// The hits since the last call, so that they can be shown, or kept, before the scan ends.
+    pub fresh: &'a [Hit],
+    pub(crate) stop: &'a Cell<bool>,
+}
+
+impl Progress<'_> {
+    /// Ends the scan soon. What was found is kept; what was not read becomes a gap.
+    pub fn stop(&self) {
+        self.stop.set(true);
+    }
+}
+
+/// Bytes that were not searched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// Where they begin.
+    pub offset: u64,
+    /// How many there are; 0 if that is not known.
+    pub len: u64,
+    /// Why they were not searched, as a clause in plain words.
+    pub because: String,
+}
+
+/// The result of a scan.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Bytes that were read and searched.
+    pub covered_bytes: u64,
+    /// Bytes that there were to search, if known.
+    pub total_bytes: Option<u64>,
+    /// What was found, by rising offset, at most [`Report::MOST_HITS`].
+    pub hits: Vec<Hit>,
+    /// How many hits there were, also those beyond [`Report::MOST_HITS`].
+    pub hit_count: u64,
+    /// What was not searched, by rising offset.
+    pub gaps: Vec<Gap>,
+}
+
+impl Report {
+    /// The most hits that a report holds: memory stays bounded whatever is scanned. Each hit, also
+    /// one beyond this number, passes through [`Progress::fresh`].
+    pub const MOST_HITS: usize = 100_000;
+
+    /// Whether every byte was searched. Without that, no hit does not mean clean.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.gaps.is_empty()
+            && self
+                .total_bytes
+                .is_none_or(|total| total == self.covered_bytes)
+    }
+
+    pub(crate) fn add_hits(&mut self, fresh: &[Hit]) {
+        self.hit_count += fresh.len() as u64;
+        let room = Self::MOST_HITS - self.hits.len();
+        self.hits.extend_from_slice(&fresh[..fresh.len().min(room)]);
+    }
+
+    /// Adds a gap; one that continues the last for the same reason makes it longer.
+    pub(crate) fn add_gap(&mut self, gap: Gap) {
+        if let Some(last) = self.gaps.last_mut()
+            && last.offset + last.len == gap.offset
+            && last.because == gap.because
+        {
+            last.len += gap.len;
+        } else {
+            self.gaps.push(gap);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Cuts a source into overlapping pieces.
+//!
+//! Each piece is the end of what came before (the carry) followed by fresh bytes. Where the bytes
+//! end, at a gap or at the end of all, one more piece with the carry alone says that nothing
+//! follows.
+
+use core::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::ByteSource;
+use crate::buffer::{Buffer, PAGE};
+use crate::report::Gap;
+
+/// A source, cut into pieces.
+pub(crate) struct Pieces<S> {
+    source: S,
+    at: u64,
+    end: u64,
+    block: usize,
+    overlap: usize,
+    carry: Zeroizing<Vec<u8>>,
+    /// Up to here pages are read one by one, because a read of the whole block failed.
+    careful_until: u64,
+    pending: Option<Gap>,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Bytes to search.
+    Piece(Piece),
+    /// Bytes that could not be read.
+    Gap(Gap),
+}
+
+/// Bytes that lie in the buffer now.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    /// The offset of the first byte, the carry included.
+    pub(crate) offset: u64,
+    /// How many bytes at the end are new.
+    pub(crate) fresh: u64,
+    /// Whether nothing follows that continues these bytes.
+    pub(crate) is_last: bool,
+    carried: usize,
+    /// The fresh bytes' place in the block.
+    place: Range<usize>,
+}
+
+impl Piece {
+    /// The carry and the fresh bytes.
+    pub(crate) fn bytes<'a>(&self, buffer: &'a Buffer) -> &'a [u8] {
+        buffer.piece(self.carried, self.place.start, self.place.end)
+    }
+}
+
+impl<S: ByteSource> Pieces<S> {
+    /// Pieces of the bytes in `range`, each of at most `block` fresh bytes.
+    pub(crate) fn new(source: S, overlap: usize, range: Range<u64>, block: usize) -> Self {
+        Self {
+            source,
+            at: range.start,
+            end: range.end,
+            block,
+            overlap,
+            carry: Zeroizing::new(Vec::with_capacity(overlap)),
+            careful_until: 0,
+            pending: None,
+        }
+    }
+
+    /// Goes on with another range of the same source.
+    pub(crate) fn restart(&mut self, range: Range<u64>) {
+        self.at = range.start;
+        self.end = range.end;
+        self.careful_until = 0;
+    }
+
+    /// Where the carry lies in our memory.
+    pub(crate) fn carry_addresses(&self) -> Range<u64> {
+        let start = self.carry.as_ptr().addr() as u64;
+        start..start + self.carry.capacity() as u64
+    }
+
+    /// Reads the next piece into `buffer`; `None` at the end. With `stop`, the rest is a gap.
+    pub(crate) fn next(&mut self, buffer: &mut Buffer, stop: bool) -> Option<Step> {
+        if stop && self.at < self.end {
+            self.give_up("the scan was stopped");
+        }
+        if self.pending.is_none()
+            && let Some(piece) = self.read(buffer)
+        {
+            return Some(Step::Piece(piece));
+        }
+        if self.carry.is_empty() {
+            return self.pending.take().map(Step::Gap);
+        }
+        let carried = self.carry.len();
+        buffer.place_carry(&self.carry, 0);
+        let offset = self.pending.as_ref().map_or(self.at, |gap| gap.offset) - carried as u64;
+        self.carry.clear();
+        let piece = Piece {
+            offset,
+            fresh: 0,
+            is_last: true,
+            carried,
+            place: 0..0,
+        };
+        Some(Step::Piece(piece))
+    }
+
+    /// Reads fresh bytes; `None` at the end or with a gap pending.
+    fn read(&mut self, buffer: &mut Buffer) -> Option<Piece> {
+        while self.at < self.end && self.pending.is_none() {
+            let skip = self.at % S::ALIGNMENT;
+            let start = self.at - skip;
+            let block = if start < self.careful_until {
+                PAGE
+            } else {
+                self.block
+            };
+            let left = (self.end - start).checked_next_multiple_of(S::ALIGNMENT);
+            let want = left.unwrap_or(u64::MAX).min(block as u64);
+            let into = &mut buffer.block()[..clamp(want)];
+            match self.source.read_block(start, into) {
+                Ok(count) => {
+                    let count = (count as u64).min(self.end - start);
+                    if count > skip {
+                        return Some(self.cut(buffer, clamp(skip)..clamp(count)));
+                    }
+                    self.finish_early();
+                }
+                Err(error) => self.take_error(start + want, want, &error.to_string()),
+            }
+        }
+        None
+    }
+
+    /// Makes a piece of the bytes at `place` in the block.
+    fn cut(&mut self, buffer: &mut Buffer, place: Range<usize>) -> Piece {
+        let carried = self.carry.len();
+        buffer.place_carry(&self.carry, place.start);
+        let fresh = place.len() as u64;
+        let offset = self.at - carried as u64;
+        let piece = Piece {
+            offset,
+            fresh,
+            is_last: false,
+            carried,
+            place,
+        };
+        let bytes = piece.bytes(buffer);
+        self.carry.clear();
+        self.carry
+            .extend_from_slice(&bytes[bytes.len().saturating_sub(self.overlap)..]);
+        self.at += fresh;
+        piece
+    }
+
+    fn finish_early(&mut self) {
+        if self.end == u64::MAX {
+            self.end = self.at;
+        } else {
+            self.give_up("it ended before its stated length");
+        }
+    }
+
+    fn take_error(&mut self, read_end: u64, want: u64, error: &str) {
+        if !S::CAN_SKIP {
+            self.give_up(&format!("reading failed: {error}"));
+        } else if want > PAGE as u64 {
+            self.careful_until = read_end;
+        } else {
+            let len = read_end.min(self.end) - self.at;
+            let because = format!("reading failed: {error}");
+            self.pending = Some(Gap {
+                offset: self.at,
+                len,
+                because,
+            });
+            self.at += len;
+        }
+    }
+
+    fn give_up(&mut self, because: &str) {
+        let len = if self.end == u64::MAX {
+            0
+        } else {
+            self.end - self.at
+        };
+        self.pending = Some(Gap {
+            offset: self.at,
+            len,
+            because: because.to_owned(),
+        });
+        self.end = self.at;
+    }
+}
+
+/// Lengths inside a block fit `usize`.
+fn clamp(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
+}

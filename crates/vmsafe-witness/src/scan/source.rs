@@ -1,0 +1,94 @@
+//! Where bytes come from.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use crate::buffer::PAGE;
+
+/// Gives bytes at rising offsets.
+pub(crate) trait ByteSource: Send {
+    /// Offsets and lengths of reads are multiples of this, but for the end.
+    const ALIGNMENT: u64;
+    /// Whether reading can go on behind a place that gave an error.
+    const CAN_SKIP: bool;
+
+    /// Reads the bytes at `at` into the front of `block`; fewer than `block.len()` only before an
+    /// error or the end, none only at the end.
+    fn read_block(&mut self, at: u64, block: &mut [u8]) -> io::Result<usize>;
+}
+
+/// Bytes that come once, in order.
+pub(crate) struct Stream<'a> {
+    reader: &'a mut (dyn Read + Send),
+}
+
+impl<'a> Stream<'a> {
+    pub(crate) fn new(reader: &'a mut (dyn Read + Send)) -> Self {
+        Self { reader }
+    }
+}
+
+impl ByteSource for Stream<'_> {
+    const ALIGNMENT: u64 = 1;
+    const CAN_SKIP: bool = false;
+
+    fn read_block(&mut self, _at: u64, block: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < block.len() {
+            match read_some(&mut self.reader, &mut block[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                // What came before the error is searched; the error comes again or is over.
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+}
+
+/// Bytes that can be read at any offset below `end`.
+pub(crate) struct Seekable<R> {
+    reader: R,
+    end: u64,
+}
+
+impl<R> Seekable<R> {
+    pub(crate) fn new(reader: R, end: u64) -> Self {
+        Self { reader, end }
+    }
+}
+
+impl<R: Read + Seek + Send> ByteSource for Seekable<R> {
+    const ALIGNMENT: u64 = PAGE as u64;
+    const CAN_SKIP: bool = true;
+
+    fn read_block(&mut self, at: u64, block: &mut [u8]) -> io::Result<usize> {
+        self.reader.seek(SeekFrom::Start(at))?;
+        let mut filled = 0;
+        while filled < block.len() {
+            let before = filled;
+            match read_some(&mut self.reader, &mut block[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(_) if filled > 0 => break,
+                Err(error) => return Err(error),
+            }
+            // Behind a short read direct I/O goes on at a page border only.
+            let whole = filled - filled % PAGE;
+            if whole < filled && before < whole && at + (filled as u64) < self.end {
+                filled = whole;
+                self.reader.seek(SeekFrom::Start(at + filled as u64))?;
+            }
+        }
+        Ok(filled)
+    }
+}
+
+fn read_some(reader: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(block) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}

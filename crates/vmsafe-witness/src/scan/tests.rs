@@ -1,0 +1,325 @@
+use std::io::{self, Cursor};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::buffer::PAGE;
+use crate::searcher::tests::any_case;
+use crate::{NeedleId, Needles};
+
+fn searcher(needles: &[impl AsRef<[u8]>]) -> Searcher {
+    let mut set = Needles::new();
+    for needle in needles {
+        set.push(needle.as_ref()).unwrap();
+    }
+    Searcher::new(&set)
+}
+
+fn needle(number: u8, len: usize) -> Vec<u8> {
+    (0..len)
+        .map(|at| (at * 7 + usize::from(number) * 31 + at / 64).to_le_bytes()[0])
+        .collect()
+}
+
+/// A file with places that cannot be read.
+struct Faulty {
+    inner: Cursor<Vec<u8>>,
+    /// A read that touches one of these ranges fails.
+    bad: Vec<Range<u64>>,
+    /// The most bytes that one read gives.
+    most: usize,
+}
+
+impl Read for Faulty {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let len = into.len().min(self.most);
+        let at = self.inner.position();
+        if self
+            .bad
+            .iter()
+            .any(|bad| bad.start < at + len as u64 && at < bad.end)
+        {
+            return Err(io::Error::other("a bad block"));
+        }
+        self.inner.read(&mut into[..len])
+    }
+}
+
+impl Seek for Faulty {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
+fn offsets(report: &Report) -> Vec<(u64, usize)> {
+    report
+        .hits
+        .iter()
+        .map(|hit| (hit.offset, hit.needle.number()))
+        .collect()
+}
+
+#[test]
+fn empty_and_tiny_inputs() {
+    let wanted = needle(1, 20);
+    let searcher = searcher(&[&wanted]);
+    for len in 0..=wanted.len() {
+        let hay = &wanted[..len];
+        let streamed = scan_stream(&searcher, &mut &*hay, &mut |_| {});
+        let sought = scan_seekable(&searcher, Cursor::new(hay), None, &mut |_| {});
+        for report in [&streamed, &sought] {
+            assert_eq!(report.covered_bytes, len as u64);
+            assert!(report.is_complete());
+            assert_eq!(report.hits.len(), usize::from(len >= 16), "{len}");
+        }
+        assert_eq!(streamed.total_bytes, None);
+        assert_eq!(sought.total_bytes, Some(len as u64));
+    }
+}
+
+#[test]
+fn finds_across_every_block_border_once() {
+    let wanted = needle(2, 64);
+    let searcher = searcher(&[&wanted]);
+    for shift in 0..=wanted.len() {
+        let mut hay = vec![0xaa; 3 * BLOCK + 100];
+        let places = [BLOCK - shift, 2 * BLOCK - shift, 3 * BLOCK - shift];
+        for place in places {
+            hay[place..place + wanted.len()].copy_from_slice(&wanted);
+        }
+        let expected: Vec<_> = places.iter().map(|place| (*place as u64, 0)).collect();
+        let streamed = scan_stream(&searcher, &mut &*hay, &mut |_| {});
+        assert_eq!(offsets(&streamed), expected, "{shift}");
+        let sought = scan_seekable(&searcher, Cursor::new(&hay), None, &mut |_| {});
+        assert_eq!(offsets(&sought), expected, "{shift}");
+        assert!(sought.hits.iter().all(|hit| hit.form == Form::Exact));
+    }
+}
+
+#[test]
+fn a_needle_longer_than_a_page_crosses_borders_too() {
+    let wanted: Vec<u8> = (0..16_000_u32)
+        .map(|at| at.wrapping_mul(0x9e37_79b9).to_be_bytes()[1])
+        .collect();
+    let searcher = searcher(&[&wanted]);
+    let mut hay = vec![1; 2 * BLOCK];
+    let place = BLOCK - 9_000;
+    hay[place..place + wanted.len()].copy_from_slice(&wanted);
+    let report = scan_seekable(&searcher, Cursor::new(&hay), None, &mut |_| {});
+    assert_eq!(offsets(&report), [(place as u64, 0)]);
+    assert_eq!(report.hits[0].form, Form::Exact);
+}
+
+#[test]
+fn a_bad_page_is_a_gap_and_the_scan_goes_on() {
+    let wanted = [needle(3, 32), needle(4, 32), needle(5, 32)];
+    let searcher = searcher(&wanted);
+    let bad = BLOCK + 3 * PAGE;
+    let mut hay = vec![0; 3 * BLOCK + 77];
+    let end = hay.len();
+    hay[bad - 32..bad].copy_from_slice(&wanted[0]);
+    hay[bad + 10..bad + 42].copy_from_slice(&wanted[1]);
+    hay[bad + 2 * PAGE..bad + 2 * PAGE + 32].copy_from_slice(&wanted[2]);
+    // Half a needle before the gap is a fragment of its own.
+    hay[bad - 60..bad - 40].copy_from_slice(&wanted[1][..20]);
+    hay[end - 32..].copy_from_slice(&wanted[0]);
+    let bad_bytes = bad as u64 + 5..bad as u64 + PAGE as u64 + 9;
+    let faulty = Faulty {
+        inner: Cursor::new(hay),
+        bad: vec![bad_bytes],
+        most: usize::MAX,
+    };
+    let report = scan_seekable(&searcher, faulty, None, &mut |_| {});
+    let expected = [
+        (bad - 60, 1),
+        (bad - 32, 0),
+        (bad + 2 * PAGE, 2),
+        (end - 32, 0),
+    ]
+    .map(|(o, n)| (o as u64, n));
+    assert_eq!(offsets(&report), expected);
+    let gap = Gap {
+        offset: bad as u64,
+        len: 2 * PAGE as u64,
+        because: "reading failed: a bad block".into(),
+    };
+    assert_eq!(report.gaps, [gap]);
+    assert_eq!(report.covered_bytes, (end - 2 * PAGE) as u64);
+    assert!(!report.is_complete());
+}
+
+#[test]
+fn a_fragment_cut_by_a_gap_is_reported() {
+    let wanted = needle(6, 40);
+    let searcher = searcher(&[&wanted]);
+    let mut hay = vec![0; 4 * PAGE];
+    hay[PAGE - 25..PAGE + 15].copy_from_slice(&wanted);
+    let bad = PAGE as u64..PAGE as u64 + 1;
+    let faulty = Faulty {
+        inner: Cursor::new(hay),
+        bad: vec![bad],
+        most: usize::MAX,
+    };
+    let report = scan_seekable(&searcher, faulty, None, &mut |_| {});
+    assert_eq!(offsets(&report), [(PAGE as u64 - 25, 0)]);
+    assert_eq!(
+        (report.hits[0].len, report.hits[0].form),
+        (25, Form::Fragment)
+    );
+}
+
+#[test]
+fn short_reads_lose_nothing() {
+    let wanted = needle(7, 50);
+    let searcher = searcher(&[&wanted]);
+    let mut hay = vec![9; BLOCK + 1234];
+    let places = [0, 4070, BLOCK - 20, BLOCK + 1184];
+    for place in places {
+        hay[place..place + 50].copy_from_slice(&wanted);
+    }
+    let expected = places.map(|place| (place as u64, 0));
+    for most in [5000, 4096, 700] {
+        let faulty = Faulty {
+            inner: Cursor::new(hay.clone()),
+            bad: Vec::new(),
+            most,
+        };
+        let report = scan_seekable(&searcher, faulty, None, &mut |_| {});
+        assert_eq!(offsets(&report), expected, "reads of {most}");
+        assert!(report.is_complete());
+    }
+}
+
+#[test]
+fn a_stream_that_fails_keeps_what_it_gave() {
+    let wanted = needle(8, 32);
+    let searcher = searcher(&[&wanted]);
+    let mut hay = vec![0; 2 * BLOCK];
+    hay[BLOCK - 20..BLOCK + 12].copy_from_slice(&wanted);
+    let bad = BLOCK as u64 + 4096..u64::MAX;
+    let mut faulty = Faulty {
+        inner: Cursor::new(hay),
+        bad: vec![bad],
+        most: 4096,
+    };
+    let report = scan_stream(&searcher, &mut faulty, &mut |_| {});
+    assert_eq!(offsets(&report), [(BLOCK as u64 - 20, 0)]);
+    assert_eq!(report.covered_bytes, BLOCK as u64 + 4096);
+    assert_eq!(
+        (report.gaps[0].offset, report.gaps[0].len),
+        (BLOCK as u64 + 4096, 0)
+    );
+}
+
+#[test]
+fn a_file_that_shrinks_is_not_called_complete() {
+    /// Seeks to an end that reads do not reach.
+    struct Shrunk(Cursor<Vec<u8>>);
+    impl Read for Shrunk {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.0.read(into)
+        }
+    }
+    impl Seek for Shrunk {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            let at = self.0.seek(to)?;
+            Ok(if matches!(to, SeekFrom::End(_)) {
+                at + 100
+            } else {
+                at
+            })
+        }
+    }
+    let searcher = searcher(&[needle(9, 16)]);
+    let report = scan_seekable(
+        &searcher,
+        Shrunk(Cursor::new(vec![0; 5000])),
+        None,
+        &mut |_| {},
+    );
+    assert_eq!((report.gaps[0].offset, report.gaps[0].len), (5000, 100));
+    assert!(!report.is_complete());
+}
+
+#[test]
+fn a_range_limits_what_is_searched() {
+    let wanted = needle(10, 32);
+    let searcher = searcher(&[&wanted]);
+    let mut hay = vec![0; 3 * PAGE];
+    for place in [0, 5000, 8000] {
+        hay[place..place + 32].copy_from_slice(&wanted);
+    }
+    let scan =
+        |range: Range<u64>| scan_seekable(&searcher, Cursor::new(&hay), Some(range), &mut |_| {});
+    assert_eq!(offsets(&scan(5000..5032)), [(5000, 0)]);
+    assert_eq!(scan(5000..5032).covered_bytes, 32);
+    assert_eq!(offsets(&scan(1..8032)), [(1, 0), (5000, 0), (8000, 0)]);
+    assert_eq!(scan(1..8032).hits[0].form, Form::Fragment);
+    assert_eq!(offsets(&scan(8001..u64::MAX)), [(8001, 0)]);
+    assert_eq!(scan(20_000..30_000).covered_bytes, 0);
+}
+
+#[test]
+fn progress_counts_up_and_can_stop() {
+    let wanted = needle(11, 16);
+    let searcher = searcher(&[&wanted]);
+    let mut hay = vec![0; 40 * BLOCK];
+    hay[100..116].copy_from_slice(&wanted);
+    let mut covered = Vec::new();
+    let mut fresh = 0;
+    scan_seekable(&searcher, Cursor::new(&hay), None, &mut |progress| {
+        assert_eq!(progress.total, Some(hay.len() as u64));
+        covered.push(progress.covered);
+        fresh += progress.fresh.len();
+    });
+    assert!(covered.is_sorted());
+    assert_eq!((covered.last(), fresh), (Some(&(hay.len() as u64)), 1));
+
+    let report = scan_seekable(&searcher, Cursor::new(&hay), None, &mut |p| p.stop());
+    assert_eq!(report.hits[0].needle, NeedleId::new(0));
+    assert_eq!(report.gaps.len(), 1);
+    assert_eq!(report.gaps[0].because, "the scan was stopped");
+    assert_eq!(report.gaps[0].offset + report.gaps[0].len, hay.len() as u64);
+    assert_eq!(report.covered_bytes, report.gaps[0].offset);
+}
+
+#[test]
+fn a_report_stays_bounded_and_counts_on() {
+    let searcher = searcher(&[b"abcdefgh"]);
+    let hay = b"abcdefgh".repeat(Report::MOST_HITS + 5);
+    let mut fresh = 0;
+    let report = scan_stream(&searcher, &mut &*hay, &mut |p| fresh += p.fresh.len());
+    assert_eq!(report.hits.len(), Report::MOST_HITS);
+    assert_eq!(report.hit_count, Report::MOST_HITS as u64 + 5);
+    assert_eq!(fresh, Report::MOST_HITS + 5);
+}
+
+fn scan_in_blocks(searcher: &Searcher, mut hay: &[u8], block: usize) -> Vec<Hit> {
+    let mut pieces = Pieces::new(
+        Stream::new(&mut hay),
+        searcher.overlap(),
+        0..u64::MAX,
+        block,
+    );
+    let mut buffer = Buffer::new(searcher.overlap(), block);
+    let mut report = Report::default();
+    scan_alone(searcher, &mut pieces, &mut buffer, &mut report);
+    report.hits.sort();
+    report.hits
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn blocks_of_any_size_find_what_one_piece_holds(
+        (needles, hay) in any_case(),
+        block in 1..80_usize,
+    ) {
+        let searcher = searcher(&needles);
+        let mut whole = Vec::new();
+        searcher.search(0, &hay, &mut |hit| whole.push(hit));
+        whole.sort();
+        prop_assert_eq!(scan_in_blocks(&searcher, &hay, block), whole);
+    }
+}

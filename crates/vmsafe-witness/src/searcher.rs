@@ -1,0 +1,232 @@
+//! Looks for all needles at once, at a cost that hardly depends on their number.
+//!
+//! ```text
+//! needle    s e c r e t   k e y   o f   m i n e          every 8-byte window goes into
+//!           [-------------]                              a small hash filter
+//!             [-------------]  …
+//!
+//! memory    . . . . . . . . s e c r e t   k e y   o f   m i n e . . .
+//!           [-------------] [-------------] [-------------] [------   one look-up per 8 bytes
+//!                           ^ hit: compare with the needle, extend both ways
+//! ```
+//!
+//! Wherever 15 bytes of a needle stand, one of the look-ups falls wholly inside them. Needles
+//! below 15 bytes form a group of their own, looked up at a smaller stride, so that one short
+//! needle does not slow the search for the others.
+//!
+//! A window of one repeated byte (zeros, mostly) is never compared: it would match in every empty
+//! page. If a needle holds such a run, the look-ups go to the *borders* of each run in memory
+//! instead, since a needle that is not all alike holds a border too.
+
+mod group;
+mod settle;
+#[cfg(test)]
+pub(crate) mod tests;
+mod windows;
+
+use core::fmt;
+use std::sync::Arc;
+
+use crate::hit::{Form, Hit};
+use crate::masked::{MaskStream, Masked};
+use crate::needles::{NeedleId, Needles};
+
+use group::Group;
+use settle::settle;
+use windows::WINDOW;
+
+/// The shortest part of a needle that is reported, in bytes.
+pub const SHORTEST_FRAGMENT: usize = 16;
+
+/// How often the byte value must change within a part of a needle for it to be reported: the tail
+/// of any empty page, followed by one byte of anything, would else be part of a needle with zeros.
+pub const FEWEST_CHANGES: usize = 4;
+
+/// A compiled set of needles. Cloning is cheap and shares the compiled form.
+#[derive(Clone)]
+pub struct Searcher {
+    compiled: Arc<Compiled>,
+}
+
+/// One byte string to find, a part of the store.
+#[derive(Clone, Copy)]
+pub(crate) struct Pattern {
+    start: usize,
+    end: usize,
+    needle: NeedleId,
+}
+
+impl Pattern {
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+}
+
+struct Compiled {
+    store: Masked,
+    /// In the order of their place in the store.
+    patterns: Vec<Pattern>,
+    groups: Vec<Group>,
+    longest: usize,
+}
+
+/// Matches beyond this number are first freed of repetitions (a periodic needle matches itself).
+const MANY_MATCHES: usize = 1 << 16;
+
+impl Searcher {
+    /// Compiles `needles`. The searcher is independent of them afterwards.
+    #[must_use]
+    pub fn new(needles: &Needles) -> Self {
+        let mut masks = MaskStream::new(needles.seed());
+        let mut store = Masked::default();
+        let mut patterns = Vec::with_capacity(needles.len());
+        for number in 0..needles.len() {
+            let start = store.len();
+            store.extend(needles.plain(number), &mut masks);
+            patterns.push(Pattern {
+                start,
+                end: store.len(),
+                needle: NeedleId(number),
+            });
+        }
+        let groups = Group::split(&store, &patterns, &mut masks);
+        let longest = patterns.iter().map(Pattern::len).max().unwrap_or(0);
+        Self {
+            compiled: Arc::new(Compiled {
+                store,
+                patterns,
+                groups,
+                longest,
+            }),
+        }
+    }
+
+    /// Reports each place in `bytes` where a needle stands, by rising offset. `base_offset` is
+    /// added to the offsets.
+    ///
+    /// A fragment that lies within another hit is not reported.
+    pub fn search(&self, base_offset: u64, bytes: &[u8], found: &mut dyn FnMut(Hit)) {
+        for hit in self.search_piece(base_offset, bytes) {
+            found(hit);
+        }
+    }
+
+    /// As [`Searcher::search`], collected.
+    pub(crate) fn search_piece(&self, base_offset: u64, bytes: &[u8]) -> Vec<Hit> {
+        let compiled = &*self.compiled;
+        let mut matches = Vec::new();
+        for group in &compiled.groups {
+            group.search(compiled, bytes, &mut matches);
+        }
+        let to_hit = |found: &Match| found.to_hit(compiled, base_offset);
+        settle(matches.iter().map(to_hit).collect())
+    }
+
+    /// How many bytes two adjacent pieces must share so that no hit is lost between them.
+    pub(crate) fn overlap(&self) -> usize {
+        self.compiled.longest
+    }
+
+    /// Whether there is nothing to look for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.compiled.patterns.is_empty()
+    }
+}
+
+impl fmt::Debug for Searcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let patterns = self.compiled.patterns.len();
+        f.debug_struct("Searcher")
+            .field("patterns", &patterns)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Adjacent bytes that equal a part of a pattern.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Match {
+    /// In the searched bytes.
+    start: usize,
+    len: usize,
+    /// The number of the pattern.
+    pattern: usize,
+    /// Where in the pattern the part begins.
+    from: usize,
+}
+
+impl Match {
+    /// Whether the byte at `at` of the searched bytes, taken as byte `from` of `pattern`, is part
+    /// of this match.
+    fn covers(&self, pattern: usize, at: usize, from: usize) -> bool {
+        self.pattern == pattern
+            && at >= self.start
+            && at - self.start < self.len
+            && from == self.from + (at - self.start)
+    }
+
+    fn to_hit(&self, compiled: &Compiled, base_offset: u64) -> Hit {
+        let pattern = compiled.patterns[self.pattern];
+        let form = if self.len == pattern.len() {
+            Form::Exact
+        } else {
+            Form::Fragment
+        };
+        Hit {
+            offset: base_offset + self.start as u64,
+            len: self.len as u64,
+            needle: pattern.needle,
+            form,
+        }
+    }
+}
+
+/// Whether a part of a needle is long and varied enough to be more than chance.
+fn is_evidence(part: &[u8]) -> bool {
+    let changes = part.windows(2).filter(|pair| pair[0] != pair[1]);
+    part.len() >= SHORTEST_FRAGMENT && changes.take(FEWEST_CHANGES).count() == FEWEST_CHANGES
+}
+
+impl Compiled {
+    /// The pattern that holds the byte `at` of the store.
+    fn pattern_at(&self, at: usize) -> usize {
+        self.patterns.partition_point(|pattern| pattern.end <= at)
+    }
+
+    /// Extends an equality of `hay[at]` and the byte `stored` of the store both ways, and keeps it
+    /// if it is long enough.
+    fn extend(&self, hay: &[u8], at: usize, stored: usize, matches: &mut Vec<Match>) {
+        let number = self.pattern_at(stored);
+        let pattern = self.patterns[number];
+        let from = stored - pattern.start;
+        if matches
+            .iter()
+            .rev()
+            .take(8)
+            .any(|earlier| earlier.covers(number, at, from))
+        {
+            return;
+        }
+        let after = self.store.matches_forward(stored, pattern.end, &hay[at..]);
+        if after < WINDOW {
+            return;
+        }
+        let before = self
+            .store
+            .matches_backward(pattern.start, stored, &hay[..at]);
+        let len = before + after;
+        let start = at - before;
+        if len == pattern.len() || is_evidence(&hay[start..start + len]) {
+            matches.push(Match {
+                start: at - before,
+                len,
+                pattern: number,
+                from: from - before,
+            });
+            if matches.len().is_multiple_of(MANY_MATCHES) {
+                matches.sort_unstable();
+                matches.dedup();
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+fn needles_of(bytes: &[impl AsRef<[u8]>]) -> Needles {
+    let mut needles = Needles::new();
+    for needle in bytes {
+        needles.push(needle.as_ref()).unwrap();
+    }
+    needles
+}
+
+fn find(needles: &[impl AsRef<[u8]>], hay: &[u8]) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    Searcher::new(&needles_of(needles)).search(0, hay, &mut |hit| hits.push(hit));
+    hits
+}
+
+fn hit(offset: usize, len: usize, needle: usize, form: Form) -> Hit {
+    Hit {
+        offset: offset as u64,
+        len: len as u64,
+        needle: NeedleId(needle),
+        form,
+    }
+}
+
+/// Every hit by definition: on each diagonal of needle and hay the longest equal stretches, less
+/// what lies within another hit.
+fn oracle(needles: &[Vec<u8>], hay: &[u8]) -> Vec<Hit> {
+    let mut all = Vec::new();
+    for (number, needle) in needles.iter().enumerate() {
+        for diagonal in 0..hay.len() + needle.len() {
+            stretches(needle, hay, diagonal, &mut |offset, len| {
+                let part = &hay[offset..offset + len];
+                if len == needle.len() {
+                    all.push(hit(offset, len, number, Form::Exact));
+                } else if len >= SHORTEST_FRAGMENT && changes(part) >= FEWEST_CHANGES {
+                    all.push(hit(offset, len, number, Form::Fragment));
+                }
+            });
+        }
+    }
+    let inside = |small: &Hit, large: &Hit| {
+        let tie = (large.form, large.needle) < (small.form, small.needle);
+        large.offset <= small.offset && large.end() >= small.end() && (large.len > small.len || tie)
+    };
+    let covered = |small: &Hit| all.iter().any(|large| inside(small, large));
+    let mut kept: Vec<Hit> = all
+        .iter()
+        .filter(|hit| hit.form == Form::Exact || !covered(hit))
+        .copied()
+        .collect();
+    kept.sort();
+    kept
+}
+
+fn changes(part: &[u8]) -> usize {
+    (1..part.len())
+        .filter(|&at| part[at] != part[at - 1])
+        .count()
+}
+
+/// The longest equal stretches where needle byte 0 would lie at `diagonal - needle.len()`.
+fn stretches(needle: &[u8], hay: &[u8], diagonal: usize, found: &mut dyn FnMut(usize, usize)) {
+    let mut len = 0;
+    for at in 0..=needle.len() {
+        let place = (diagonal + at).checked_sub(needle.len());
+        let equal =
+            at < needle.len() && place.is_some_and(|at_hay| hay.get(at_hay) == Some(&needle[at]));
+        if equal {
+            len += 1;
+        } else if len > 0 {
+            found(diagonal + at - needle.len() - len, len);
+            len = 0;
+        }
+    }
+}
+
+fn sorted(mut hits: Vec<Hit>) -> Vec<Hit> {
+    hits.sort();
+    hits
+}
+
+#[test]
+fn finds_a_needle_of_any_length_at_any_place() {
+    let noise: Vec<u8> = (0..200_u32)
+        .map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[1])
+        .collect();
+    for len in 8..40 {
+        let needle: Vec<u8> = (0..len).map(|at| 200 - 3 * at).collect();
+        for offset in 0..80 {
+            let mut hay = noise.clone();
+            hay.splice(offset..offset, needle.iter().copied());
+            let expected = [hit(offset, needle.len(), 0, Form::Exact)];
+            assert_eq!(find(&[&needle], &hay), expected, "{len} bytes at {offset}");
+        }
+    }
+}
+
+#[test]
+fn finds_needles_at_start_and_end_and_side_by_side() {
+    let needles = [b"first needle here".to_vec(), b"second!!".to_vec()];
+    let hay = [
+        &needles[0][..],
+        &needles[1],
+        &needles[1],
+        b"..",
+        &needles[0],
+    ]
+    .concat();
+    let exact = |offset, len, needle| hit(offset, len, needle, Form::Exact);
+    let expected = [
+        exact(0, 17, 0),
+        exact(17, 8, 1),
+        exact(25, 8, 1),
+        exact(35, 17, 0),
+    ];
+    assert_eq!(find(&needles, &hay), expected);
+    assert_eq!(find(&needles, &needles[1]), [exact(0, 8, 1)]);
+    assert_eq!(find(&needles, b""), []);
+    assert_eq!(find(&needles, b"second!"), []);
+}
+
+#[test]
+fn offsets_count_from_the_base() {
+    let searcher = Searcher::new(&needles_of(&[b"0123456789"]));
+    let mut offsets = Vec::new();
+    searcher.search(1 << 40, b"..0123456789", &mut |hit| {
+        offsets.push(hit.offset)
+    });
+    assert_eq!(offsets, [(1 << 40) + 2]);
+}
+
+#[test]
+fn reports_the_largest_fragment_and_none_below_sixteen_bytes() {
+    let needle: Vec<u8> = (100..164).collect();
+    for len in 8..64 {
+        for from in [0, 1, 64 - len] {
+            let len = len.min(64 - from);
+            let hay = [b"XYZ", &needle[from..from + len], b"ZYX"].concat();
+            let expected: &[Hit] = if len < 16 {
+                &[]
+            } else {
+                &[hit(3, len, 0, Form::Fragment)]
+            };
+            assert_eq!(find(&[&needle], &hay), expected, "{len} bytes from {from}");
+        }
+    }
+}
+
+#[test]
+fn a_needle_pushed_twice_is_reported_twice_and_its_fragment_once() {
+    let needle: Vec<u8> = (1..33).collect();
+    let twice = [needle.clone(), needle.clone()];
+    let expected = [hit(0, 32, 0, Form::Exact), hit(0, 32, 1, Form::Exact)];
+    assert_eq!(find(&twice, &needle), expected);
+    assert_eq!(find(&twice, &needle[..31]), [hit(0, 31, 0, Form::Fragment)]);
+}
+
+#[test]
+fn a_run_inside_a_needle_hides_nothing() {
+    for run in 0..40 {
+        for head in 0..10 {
+            for tail in 0..10 {
+                let head_bytes: Vec<u8> = (1..=head).collect();
+                let tail_bytes: Vec<u8> = (101..=100 + tail).collect();
+                let needle = [head_bytes, vec![0; run], tail_bytes].concat();
+                if needle.len() < 8 || needle.iter().all(|byte| *byte == needle[0]) {
+                    continue;
+                }
+                for offset in 0..9 {
+                    let hay = [&vec![0; offset][..], &needle, &[0; 30]].concat();
+                    let found = sorted(find(&[&needle], &hay));
+                    assert_eq!(
+                        found,
+                        oracle(core::slice::from_ref(&needle), &hay),
+                        "{needle:?} at {offset}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn long_runs_neither_match_nor_hide() {
+    let needle = [&[7_u8; 60][..], b"end"].concat();
+    let mut hay = vec![7; 1 << 20];
+    assert_eq!(find(&[&needle], &hay), []);
+    hay.extend_from_slice(b"end and on");
+    assert_eq!(
+        find(&[&needle], &hay),
+        [hit((1 << 20) - 60, 63, 0, Form::Exact)]
+    );
+}
+
+#[test]
+fn a_periodic_needle_in_periodic_memory_stays_bounded() {
+    let needle: Vec<u8> = b"ab".repeat(300);
+    let hay = b"ab".repeat(5_000);
+    let hits = find(&[&needle], &hay);
+    assert_eq!(hits.len(), (10_000 - 600) / 2 + 1);
+    assert!(hits.iter().all(|hit| hit.form == Form::Exact));
+}
+
+#[test]
+fn ten_thousand_needles_are_told_apart() {
+    let mut masks = MaskStream::new(99);
+    let random: Vec<Vec<u8>> = (0..10_000)
+        .map(|_| {
+            (0..4)
+                .flat_map(|_| masks.next_word().to_le_bytes())
+                .collect()
+        })
+        .collect();
+    let hay: Vec<u8> = random
+        .iter()
+        .rev()
+        .flat_map(|needle| [needle, &b"-"[..]].concat())
+        .collect();
+    let hits = find(&random, &hay);
+    let expected: Vec<Hit> = (0..10_000)
+        .map(|nth| hit(nth * 33, 32, 9_999 - nth, Form::Exact))
+        .collect();
+    assert_eq!(hits, expected);
+}
+
+/// Needles of few symbols with runs, so that they resemble themselves and each other.
+fn any_needles() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let run = (0..3_u8, 1..14_usize).prop_map(|(byte, len)| vec![byte; len]);
+    let mixed = vec(0..3_u8, 1..30);
+    let part = prop_oneof![run, mixed];
+    let needle = vec(part, 1..5).prop_map(|parts| parts.concat());
+    let useful = needle.prop_filter("too simple", |needle| {
+        needle.len() >= SHORTEST && needle.iter().any(|byte| *byte != needle[0])
+    });
+    vec(useful, 1..6)
+}
+
+const SHORTEST: usize = crate::SHORTEST_NEEDLE;
+
+/// Needles, and memory made of parts of them, runs and noise.
+pub(crate) fn any_case() -> impl Strategy<Value = (Vec<Vec<u8>>, Vec<u8>)> {
+    let cuts = vec(
+        (
+            any::<prop::sample::Index>(),
+            any::<u16>(),
+            any::<u16>(),
+            0..5_u8,
+        ),
+        0..12,
+    );
+    (any_needles(), cuts).prop_map(|(needles, cuts)| {
+        let mut hay = Vec::new();
+        for (which, from, len, kind) in cuts {
+            let needle = which.get(&needles);
+            let from = usize::from(from) % needle.len();
+            let len = usize::from(len) % (needle.len() - from + 1);
+            match kind {
+                0 => hay.extend(core::iter::repeat_n(u8::from(len > 9), len * 2)),
+                1 => hay.extend((0..len).map(|at| (at * from % 5).to_le_bytes()[0])),
+                2 => hay.extend_from_slice(needle),
+                _ => hay.extend_from_slice(&needle[from..from + len]),
+            }
+        }
+        (needles, hay)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn agrees_with_the_oracle((needles, hay) in any_case()) {
+        prop_assert_eq!(sorted(find(&needles, &hay)), oracle(&needles, &hay));
+    }
+}
