@@ -1,0 +1,5 @@
+//! The buffers: four answers to what may happen to a page under pressure.
+
+pub mod confined;
+pub mod evaporating;
+pub mod locked;

@@ -1,0 +1,164 @@
+//! Burn: the end of a file, step by step, with what each step could confirm.
+
+use std::path::Path;
+
+use vmsafe_os::{Answer, Call, Kernel, ReadBack, Refused, Store, native};
+
+use crate::error::Error;
+
+/// Bytes written or read at a time.
+const CHUNK: usize = 1 << 20;
+
+/// What a burn could confirm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Burned {
+    /// Bytes overwritten with zeros.
+    pub bytes: u64,
+    /// Every byte was read back as zero from the medium, past the cache.
+    pub verified: Confirmed,
+    /// The blocks were given back, and the device was told to forget them.
+    pub discarded: Confirmed,
+}
+
+/// Whether a step of a burn was confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    /// It was.
+    Yes,
+    /// It could not be.
+    No {
+        /// Why not.
+        because: String,
+    },
+}
+
+impl Confirmed {
+    fn no(because: impl ToString) -> Self {
+        Self::No {
+            because: because.to_string(),
+        }
+    }
+
+    /// True when the step was confirmed.
+    #[must_use]
+    pub fn is_yes(&self) -> bool {
+        *self == Self::Yes
+    }
+}
+
+/// Burns a file that a crash left behind. `progress` is told the bytes done and the bytes to do,
+/// which count each byte twice: overwritten, and read back.
+///
+/// # Errors
+/// [`Error::File`] when it is no regular file of one name, lies behind a symbolic link, has a living
+/// owner, or a step failed. It keeps its name unless every byte is gone.
+pub fn burn_file(
+    path: impl AsRef<Path>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Burned, Error> {
+    burn_file_on(native(), path, progress)
+}
+
+/// As [`burn_file`], through this kernel.
+///
+/// # Errors
+/// As [`burn_file`].
+pub fn burn_file_on(
+    kernel: &'static dyn Kernel,
+    path: impl AsRef<Path>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Burned, Error> {
+    let path = path.as_ref();
+    let burned = kernel
+        .reopen(path)
+        .and_then(|store| steps(kernel, store.as_ref(), progress));
+    burned.map_err(|refused| Error::File {
+        path: path.to_owned(),
+        refused,
+    })
+}
+
+/// Burns an open file.
+pub(super) fn store(kernel: &dyn Kernel, store: &dyn Store) -> Answer<Burned> {
+    steps(kernel, store, &mut |_, _| {})
+}
+
+fn steps(
+    kernel: &dyn Kernel,
+    store: &dyn Store,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Answer<Burned> {
+    // To the end of the last page: a file that was cut short may have bytes behind its end.
+    let page = kernel.page_size() as u64;
+    let bytes = store.len()?.next_multiple_of(page);
+    let whole = bytes * 2;
+    overwrite(store, bytes, &mut |done| progress(done, whole))?;
+    store.sync()?;
+    let verified = verify(store, bytes, &mut |done| progress(bytes + done, whole))?;
+    let discarded = discard(store, bytes);
+    store.set_len(0)?;
+    store.unlink()?;
+    Ok(Burned {
+        bytes,
+        verified,
+        discarded,
+    })
+}
+
+fn overwrite(store: &dyn Store, len: u64, progress: &mut dyn FnMut(u64)) -> Answer<()> {
+    let zeros = vec![0_u8; CHUNK];
+    for (offset, size) in chunks(len) {
+        store.write(offset, &zeros[..size])?;
+        progress(offset + size as u64);
+    }
+    Ok(())
+}
+
+fn verify(store: &dyn Store, len: u64, progress: &mut dyn FnMut(u64)) -> Answer<Confirmed> {
+    let mut chunk = vec![0xFF_u8; CHUNK];
+    let mut verified = Confirmed::Yes;
+    for (offset, size) in chunks(len) {
+        let (read, from) = store.read_back(offset, &mut chunk[..size])?;
+        let other = |reason| {
+            Err(Refused::because(
+                Call::ReadBack,
+                std::io::ErrorKind::Other,
+                reason,
+            ))
+        };
+        if read != size {
+            return other("the file is shorter than what was written to it");
+        }
+        if chunk[..size].iter().any(|byte| *byte != 0) {
+            return other("the medium does not hold the zeros that were written to it");
+        }
+        if from == ReadBack::FromCache {
+            verified =
+                Confirmed::no("the file system reads its cache even when told to go past it");
+        }
+        progress(offset + size as u64);
+    }
+    Ok(verified)
+}
+
+/// Giving blocks back is an extra: what was to go is overwritten already.
+fn discard(store: &dyn Store, len: u64) -> Confirmed {
+    if len > 0
+        && let Err(refused) = store.punch(len)
+    {
+        return Confirmed::no(refused);
+    }
+    match store.filesystem() {
+        Ok(filesystem) if filesystem.discards => Confirmed::Yes,
+        Ok(_) => Confirmed::no("the file system is mounted without discard"),
+        Err(refused) => Confirmed::no(refused),
+    }
+}
+
+fn chunks(len: u64) -> impl Iterator<Item = (u64, usize)> {
+    (0..len).step_by(CHUNK).map(move |offset| {
+        let rest = usize::try_from(len - offset).unwrap_or(CHUNK);
+        (offset, rest.min(CHUNK))
+    })
+}

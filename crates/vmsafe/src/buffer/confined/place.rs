@@ -1,0 +1,105 @@
+//! Which file systems keep the promise, and which let the file be burned in place.
+
+use std::path::Path;
+
+use vmsafe_os::{FileSystem, FsKind, Upper};
+
+use crate::error::Error;
+use crate::grade::Verdict;
+
+/// Why pages of such a file may go elsewhere than to the file.
+pub(super) struct Refusal {
+    certain: bool,
+    because: &'static str,
+    advice: &'static str,
+}
+
+const ON_A_DISK: &str = "name a file on a disk (ext4, xfs, btrfs)";
+
+impl Refusal {
+    pub(super) fn error(&self, path: &Path, filesystem: &FileSystem) -> Error {
+        Error::Place {
+            path: path.to_owned(),
+            filesystem: filesystem.to_string(),
+            because: self.because,
+            advice: self.advice,
+        }
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        if self.certain {
+            Verdict::open(self.because)
+        } else {
+            Verdict::unknown(self.because)
+        }
+    }
+}
+
+/// Where pressure sends the pages of a file there.
+pub(super) fn swap(filesystem: &FileSystem, network: bool) -> Result<&'static str, Refusal> {
+    let open = |because, advice| {
+        Err(Refusal {
+            certain: true,
+            because,
+            advice,
+        })
+    };
+    let unknown = |because, advice| {
+        Err(Refusal {
+            certain: false,
+            because,
+            advice,
+        })
+    };
+    match filesystem.kind {
+        FsKind::Ext | FsKind::Xfs | FsKind::Fat | FsKind::Btrfs => {
+            Ok("a shared mapping of a file on a disk is written to that file")
+        }
+        FsKind::Zfs | FsKind::F2fs | FsKind::Bcachefs | FsKind::Overlay(Upper::Disk) => {
+            Ok("a shared mapping of a file on a disk is written to that file system")
+        }
+        FsKind::TmpfsNoSwap | FsKind::Ramfs => Ok("its pages stay in memory"),
+        FsKind::Network if network => Ok("its pages go to the server, as you allowed"),
+        FsKind::Tmpfs => open("its pages go to swap", ON_A_DISK),
+        FsKind::Overlay(Upper::Swappable) => open(
+            "its upper layer's pages go to swap",
+            "name a file on a mounted volume",
+        ),
+        FsKind::Overlay(Upper::Unknown) => unknown(
+            "its upper layer cannot be seen from here",
+            "name a file on a mounted volume",
+        ),
+        FsKind::Network => unknown(
+            "a server elsewhere writes it",
+            "name a file on a disk of this machine, or allow the network by name",
+        ),
+        FsKind::Fuse => unknown(
+            "a process writes it, and that process's memory may be swapped",
+            ON_A_DISK,
+        ),
+        _ => unknown("vmsafe does not know it", ON_A_DISK),
+    }
+}
+
+/// Whether overwriting the file overwrites what the medium holds.
+pub(super) fn burns(filesystem: &FileSystem) -> Verdict {
+    if filesystem.journals_data {
+        return Verdict::open("data=journal leaves copies in the journal");
+    }
+    if filesystem.compresses {
+        return Verdict::open("compressed data is written elsewhere than it stood");
+    }
+    match filesystem.kind {
+        FsKind::Ext | FsKind::Xfs | FsKind::Fat => {
+            Verdict::closed("an overwrite goes where the data stood, and is read back from there")
+        }
+        FsKind::TmpfsNoSwap | FsKind::Ramfs => Verdict::closed("it is memory, and is zeroed"),
+        FsKind::Btrfs | FsKind::Zfs | FsKind::F2fs | FsKind::Bcachefs => {
+            Verdict::open("an overwrite goes elsewhere, and the old blocks keep their bytes")
+        }
+        FsKind::Tmpfs | FsKind::Overlay(Upper::Swappable) => {
+            Verdict::open("it is memory that goes to swap")
+        }
+        _ => Verdict::unknown("where an overwrite goes cannot be told from here"),
+    }
+}

@@ -1,0 +1,139 @@
+//! The file of 512 bytes and the page behind it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use vmsafe_os::{Advice, Call, Facts, FileSystem, Fork, Kernel, Mapping, Refused, Source, Store};
+
+use crate::aead::TAG;
+use crate::error::Error;
+use crate::grade::Verdict;
+
+/// Bytes of the file.
+pub(super) const HEAD: usize = 512;
+/// Bytes of the page that belong to no file.
+pub(super) const TAIL: usize = 4096 - HEAD;
+
+/// One page whose tail evaporates. Its file has no name.
+#[derive(Debug)]
+pub(super) struct Tail {
+    mapping: Mapping,
+    /// Held open: the page belongs to it.
+    store: Box<dyn Store>,
+}
+
+/// The flags that the tails' mappings show.
+#[derive(Debug)]
+pub(super) struct Marks {
+    pub(super) dump: Verdict,
+    pub(super) fork: Verdict,
+}
+
+/// Several tails, and what is known of all.
+#[derive(Debug)]
+pub(super) struct Tails {
+    pub(super) files: Vec<Tail>,
+    pub(super) filesystem: FileSystem,
+    pub(super) marks: Marks,
+}
+
+impl Tail {
+    /// `count` tails in files without a name in `dir`.
+    pub(super) fn create_in(
+        kernel: &'static dyn Kernel,
+        dir: &Path,
+        count: usize,
+    ) -> Result<Tails, Error> {
+        let mut files = Vec::with_capacity(count);
+        for _ in 0..count {
+            files.push(Self::create(kernel, &fresh_name(dir)?)?);
+        }
+        let first: &Self = files.first().ok_or(Error::Size {
+            len: 0,
+            because: "no page",
+        })?;
+        let file = |refused| Error::File {
+            path: dir.to_owned(),
+            refused,
+        };
+        let filesystem = first.store.filesystem().map_err(file)?;
+        let marks = Marks {
+            dump: worst(&files, |facts| facts.dont_dump, "dd"),
+            fork: worst(&files, |facts| facts.dont_fork, "dc"),
+        };
+        Ok(Tails {
+            files,
+            filesystem,
+            marks,
+        })
+    }
+
+    /// One tail in the file `path`, whose name is removed at once.
+    pub(super) fn create(kernel: &'static dyn Kernel, path: &Path) -> Result<Self, Error> {
+        let file = |refused| Error::File {
+            path: path.to_owned(),
+            refused,
+        };
+        let store = kernel.create(path).map_err(file)?;
+        store.unlink().map_err(file)?;
+        store.set_len(HEAD as u64).map_err(file)?;
+        let page = kernel.page_size();
+        if page < HEAD + TAIL {
+            let reason = "the system's pages are smaller than 4096 bytes";
+            let kind = io::ErrorKind::Unsupported;
+            return Err(Error::System(Refused::because(Call::MapFile, kind, reason)));
+        }
+        let mut mapping = Mapping::of(kernel, store.as_ref(), page).map_err(file)?;
+        mapping.advise(Advice::DontDump)?;
+        mapping.on_fork(Source::Anonymous, Fork::Absent)?;
+        Ok(Self {
+            mapping,
+            store,
+        })
+    }
+
+    /// Puts a sealed part and its tag behind the file's end.
+    pub(super) fn store(&mut self, part: &[u8], tag: &[u8; TAG]) {
+        self.mapping.copy_in(HEAD, part);
+        self.mapping.copy_in(HEAD + part.len(), tag);
+    }
+
+    /// Copies the part out, and the tag that stood behind it.
+    pub(super) fn load(&self, part: &mut [u8]) -> [u8; TAG] {
+        let mut tag = [0; TAG];
+        self.mapping.copy_out(HEAD, part);
+        self.mapping.copy_out(HEAD + part.len(), &mut tag);
+        tag
+    }
+
+    /// The pages themselves.
+    pub(super) fn mapping(&mut self) -> &mut Mapping {
+        &mut self.mapping
+    }
+
+    /// Verdicts on its own flags.
+    pub(super) fn marked(&self, flag: fn(&Facts) -> bool, name: &'static str) -> Verdict {
+        match self.mapping.facts() {
+            Ok(facts) if flag(&facts) => Verdict::closed(format!("VmFlags show {name}")),
+            Ok(_) => Verdict::open(format!("the mapping does not show VmFlags {name}")),
+            Err(refused) => Verdict::unknown(refused.to_string()),
+        }
+    }
+
+    /// What it lies on.
+    pub(super) fn filesystem(&self) -> Result<FileSystem, Refused> {
+        self.store.filesystem()
+    }
+}
+
+fn worst(files: &[Tail], flag: fn(&Facts) -> bool, name: &'static str) -> Verdict {
+    let marks = files.iter().map(|tail| tail.marked(flag, name));
+    marks.min().expect("at least one tail")
+}
+
+/// A name that nobody can foresee, for the instant that it exists.
+pub(super) fn fresh_name(dir: &Path) -> Result<PathBuf, Error> {
+    let mut number = [0; 8];
+    getrandom::fill(&mut number).map_err(Error::Random)?;
+    Ok(dir.join(format!(".vmsafe-{:016x}", u64::from_le_bytes(number))))
+}

@@ -1,0 +1,97 @@
+//! Threats: the doors by which a secret leaves memory, and what a caller demands of each.
+
+use std::fmt;
+
+/// A door by which a secret in memory can leave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Threat {
+    /// The kernel writes pages to swap space.
+    Swap,
+    /// A crash writes memory to a core file.
+    CoreDump,
+    /// A child process inherits a copy that is less protected.
+    Fork,
+    /// Another process reads the memory: ptrace, `/proc/PID/mem`.
+    ProcessRead,
+    /// The machine writes all memory to disk and switches off.
+    Hibernation,
+    /// A file of the buffer's own keeps the content beyond the buffer's end.
+    BackingFile,
+}
+
+impl Threat {
+    /// All of them, in the order in which grades list them.
+    pub const ALL: [Self; 6] = [
+        Self::Swap,
+        Self::CoreDump,
+        Self::Fork,
+        Self::ProcessRead,
+        Self::Hibernation,
+        Self::BackingFile,
+    ];
+}
+
+impl fmt::Display for Threat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Swap => "swap",
+            Self::CoreDump => "core dump",
+            Self::Fork => "fork",
+            Self::ProcessRead => "process read",
+            Self::Hibernation => "hibernation",
+            Self::BackingFile => "backing file",
+        })
+    }
+}
+
+/// What a caller wants done about one threat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Demand {
+    /// Close it, or fail.
+    Require,
+    /// Close it if possible; the [`Grade`](crate::Grade) tells.
+    Prefer,
+    /// Leave it open where closing it has a price.
+    Accept,
+}
+
+/// A demand for each threat.
+///
+/// The default requires what a program can always have, [`Threat::Swap`], [`Threat::CoreDump`] and
+/// [`Threat::Fork`], and prefers the rest. Hibernation is a choice with a price: secret memory
+/// (`memfd_secret`) forbids the whole machine to hibernate while it exists; memory that is only
+/// locked lets the image hold the secret. `Prefer`, the default, takes secret memory where there is
+/// some, for the same pages also never migrate and cannot be read from outside; `Accept` takes locked
+/// memory and lets the laptop sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demands([Demand; Threat::ALL.len()]);
+
+impl Demands {
+    /// This demand for every threat.
+    #[must_use]
+    pub const fn all(demand: Demand) -> Self {
+        Self([demand; Threat::ALL.len()])
+    }
+
+    /// The same, with another demand for one threat.
+    #[must_use]
+    pub const fn with(mut self, threat: Threat, demand: Demand) -> Self {
+        self.0[threat as usize] = demand;
+        self
+    }
+
+    /// The demand for one threat.
+    #[must_use]
+    pub const fn of(&self, threat: Threat) -> Demand {
+        self.0[threat as usize]
+    }
+}
+
+impl Default for Demands {
+    fn default() -> Self {
+        Self::all(Demand::Prefer)
+            .with(Threat::Swap, Demand::Require)
+            .with(Threat::CoreDump, Demand::Require)
+            .with(Threat::Fork, Demand::Require)
+    }
+}
