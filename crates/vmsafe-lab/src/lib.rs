@@ -1,1 +1,63 @@
-//! x
+//! A laboratory that *provokes* what moves memory to disk: swap, core dumps, write-back, forks.
+//!
+//! It judges nothing. It makes the machine do its worst, in a way that is certain, and tells where
+//! to look; a witness looks. Everything it changes on the machine it puts back, also after a panic,
+//! and after a `kill -9` at the next run.
+//!
+//! ```no_run
+//! use vmsafe_lab::{Cgroup, PrivateSwap, page_out};
+//!
+//! let swap = PrivateSwap::create_in("/var/tmp", 64 << 20)?;
+//! let group = Cgroup::create()?;
+//! let mut subject = std::process::Command::new("/usr/bin/my-subject").spawn().unwrap();
+//! group.add(subject.id())?; // before it fills its memory
+//! // … wait until the subject says that its canary stands …
+//! page_out(&[subject.id()])?; // takes what one process maps
+//! group.squeeze()?; // takes what is shared too
+//! println!("now scan {}", swap.path().display());
+//! # Ok::<(), vmsafe_lab::Error>(())
+//! ```
+//!
+//! | door | opens it | needs |
+//! |---|---|---|
+//! | swap | [`PrivateSwap`], [`page_out`], [`Cgroup::squeeze`] | root |
+//! | one's own pages | [`page_out_self`], [`smaps`] | nothing; swap for a positive |
+//! | core | [`allow`], [`CorePattern`] | nothing, or root for a foreign pattern |
+//! | child | [`fork_lingering`], [`readable_copy`] | nothing |
+//!
+//! Swap, zswap and the core pattern belong to the whole machine, so one laboratory at a time holds
+//! the [`Lab`]. [`doors`] tells beforehand what this user can open, and what would open the rest.
+//!
+//! What it is not: a sandbox. Other programs' pages go to the private swap too while it is active,
+//! and a control that does not leak makes a result "inconclusive", which is the caller's to say.
+#![forbid(unsafe_code)]
+
+mod cgroup;
+mod coredump;
+mod error;
+mod gate;
+mod lock;
+mod machine;
+mod medium;
+mod owner;
+mod pageout;
+mod process;
+mod setting;
+pub mod smaps;
+mod swap;
+mod tables;
+
+pub use cgroup::{Cgroup, Squeezed, Version};
+pub use coredump::{CorePattern, Lands, allow};
+pub use error::{Error, Result};
+pub use gate::require_root;
+pub use lock::Lab;
+pub use machine::{Door, Machine, Opening, doors, machine};
+pub use medium::{Extent, Opened, extents, open_direct};
+pub use pageout::{Advice, PagedOut, drain, page_out, page_out_self};
+pub use process::{
+    Copied, Lingering, SIGABRT, SIGKILL, abort_with_core, ended_by, fork_lingering, is_root, kill,
+    readable_copy, readable_copy_to,
+};
+pub use swap::{PrivateSwap, clean_up};
+pub use tables::{SwapArea, swap_areas};

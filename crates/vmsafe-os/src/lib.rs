@@ -20,6 +20,8 @@
 
 pub mod contract;
 mod filesystem;
+#[cfg(feature = "lab")]
+pub mod lab;
 mod mapping;
 pub mod model;
 mod refused;

@@ -1,0 +1,31 @@
+//! Reading a medium as it is, and finding where a file lies on it.
+
+use std::fs::File;
+use std::path::Path;
+
+use vmsafe_os::lab as os;
+
+use crate::error::{Result, While};
+
+pub use os::{Extent, Opened};
+
+/// Where the pieces of a file lie on its device. Asking writes nothing back; a piece that waits for
+/// write-back is not `located`.
+///
+/// On btrfs `physical` is an address of the file system; it equals the device's offset on a
+/// [`Scratch`](crate::Scratch) (one device, single profiles), not in general.
+///
+/// # Errors
+/// The file system does not say (tmpfs, FUSE, many overlays).
+pub fn extents(file: &File) -> Result<Vec<Extent>> {
+    os::extents(file).doing("map the extents of", "a file")
+}
+
+/// Opens a file or device for reading past the page cache, or says that it could only be opened
+/// through it.
+///
+/// # Errors
+/// Those of opening it at all.
+pub fn open_direct(path: &Path) -> Result<Opened> {
+    os::open_direct(path).doing("open", path.display())
+}

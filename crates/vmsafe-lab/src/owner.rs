@@ -1,0 +1,89 @@
+//! Names that tell which process made a thing, so that the next run can clean up after a killed one.
+//!
+//! A name is `vmsafe-KIND-PID-START-SERIAL`. START is the process's start time in clock ticks since
+//! boot: with it, a recycled process id is not mistaken for the owner.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A fresh name for something of this process.
+pub(crate) fn new_name(kind: &str) -> String {
+    static SERIAL: AtomicU64 = AtomicU64::new(0);
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let pid = process::id();
+    format!(
+        "vmsafe-{kind}-{pid}-{}-{serial}",
+        start_time(pid).unwrap_or(0)
+    )
+}
+
+/// Whether `name` is a thing of this kind whose owner is gone.
+pub(crate) fn is_orphan(name: &str, kind: &str) -> bool {
+    let rest = name
+        .strip_prefix("vmsafe-")
+        .and_then(|n| n.strip_prefix(kind));
+    let Some(rest) = rest.and_then(|n| n.strip_prefix('-')) else {
+        return false;
+    };
+    let mut fields = rest.split('-').map(str::parse::<u64>);
+    let (Some(Ok(pid)), Some(Ok(start)), Some(Ok(_)), None) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return false;
+    };
+    u32::try_from(pid).is_ok_and(|pid| start_time(pid) != Some(start))
+}
+
+/// The orphans of a kind in a directory; none if it cannot be read.
+pub(crate) fn orphans(dir: &Path, kind: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| is_orphan(name, kind))
+        })
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Field 22 of `/proc/PID/stat`; the second field, the command, may hold spaces and parentheses.
+fn start_time(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_command) = stat.rsplit_once(") ")?;
+    after_command.split(' ').nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_things_are_no_orphans_and_foreign_names_never_are() {
+        assert!(!is_orphan(&new_name("swap"), "swap"));
+        for name in [
+            "vmsafe-swap-x-1-2",
+            "vmsafe-swap-1",
+            "swap-999999-1-1",
+            "vmsafe-core-1-0-0",
+        ] {
+            assert!(!is_orphan(name, "swap"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_dead_owner_and_a_recycled_pid_make_orphans() {
+        assert!(
+            is_orphan("vmsafe-swap-4194304-1-0", "swap"),
+            "above the largest pid"
+        );
+        let recycled = format!("vmsafe-swap-{}-1-0", process::id());
+        assert!(is_orphan(&recycled, "swap"));
+    }
+}

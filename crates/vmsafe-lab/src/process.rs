@@ -1,0 +1,150 @@
+//! Children that fork, linger and die; and memory that may fault.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::process::ExitStatus;
+
+use vmsafe_os::lab as os;
+
+use crate::error::{Result, While};
+
+pub use os::Copied;
+
+/// A forked child. Dropping it kills and collects it.
+#[derive(Debug)]
+pub struct Lingering {
+    pid: Option<u32>,
+    id: u32,
+}
+
+impl Lingering {
+    /// The child's process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// Somebody else collected it.
+    pub fn wait(mut self) -> Result<ExitStatus> {
+        self.pid = None;
+        os::wait(self.id).doing("wait for process", self.id)
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid.take() {
+            // It is our child and not yet collected, so the id is still its own.
+            let _ = os::kill(pid, SIGKILL);
+            let _ = os::wait(pid);
+        }
+    }
+}
+
+/// Forks this process. The child shares all its memory copy-on-write, runs `body`, and ends with
+/// `_exit`: status 0, or 101 if it panicked. To linger, let `body` block, for example on a pipe.
+///
+/// The child holds only the calling thread. A lock that another thread held at that moment stays
+/// locked in it, so `body` should do little more than system calls. It also inherits every open
+/// file, the laboratory's own devices included: fork from a subject's process, not from the
+/// laboratory's.
+///
+/// # Errors
+/// A limit on processes or memory.
+pub fn fork_lingering(body: impl FnOnce()) -> Result<Lingering> {
+    let id = os::fork_child(body).doing("fork", "this process")?;
+    Ok(Lingering { pid: Some(id), id })
+}
+
+/// Sends a signal by its number.
+///
+/// # Errors
+/// No such process or signal, or somebody else's process.
+pub fn kill(pid: u32, signal: i32) -> Result<()> {
+    os::kill(pid, signal).doing("signal process", pid)
+}
+
+/// The signal by which a child ended, or `None` if it exited by itself.
+#[must_use]
+pub fn ended_by(status: ExitStatus) -> Option<i32> {
+    os::exit_signal(status)
+}
+
+/// Whether this process runs as root.
+#[must_use]
+pub fn is_root() -> bool {
+    os::is_root()
+}
+
+/// Copies memory at an address into a vector, up to the first byte that cannot be read. A fault is
+/// an answer, not a crash: the kernel does the reading. The copy is ordinary memory.
+///
+/// # Errors
+/// No pipe could be made.
+pub fn readable_copy(range: Range<usize>) -> Result<(Vec<u8>, Copied)> {
+    os::read_memory(range).doing("copy", "memory through a pipe")
+}
+
+/// Like [`readable_copy`], but writes to an open file or pipe and keeps no copy here.
+///
+/// # Errors
+/// Those of the file.
+pub fn readable_copy_to(range: Range<usize>, to: &File) -> Result<Copied> {
+    os::copy_memory(range, to).doing("copy", "memory to a file")
+}
+
+/// Ends a process at once, with no clean-up of its own.
+pub const SIGKILL: i32 = 9;
+/// Ends a process with a core dump, where those are allowed.
+pub const SIGABRT: i32 = 6;
+
+/// Ends this process by SIGABRT, as a failed assertion in C does.
+///
+/// # Errors
+/// Returns only if the signal was blocked.
+pub fn abort_with_core() -> io::Result<()> {
+    os::kill(std::process::id(), SIGABRT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_an_answer() {
+        let page = os::page_size();
+        let bytes = vec![7_u8; 3 * page];
+        let start = bytes.as_ptr().addr();
+        let _ = bytes.as_ptr().expose_provenance();
+        let (copy, how) = readable_copy(start..start + bytes.len()).expect("a pipe");
+        assert_eq!((copy == bytes, how), (true, Copied::Whole));
+        let (copy, how) = readable_copy(page..2 * page).expect("a pipe");
+        assert_eq!((copy.len(), how), (0, Copied::Faulted { after: 0 }));
+    }
+
+    #[test]
+    fn a_dropped_child_is_dead_and_collected() {
+        let child = fork_lingering(|| {
+            loop {
+                std::thread::park();
+            }
+        })
+        .expect("forked");
+        let pid = child.id();
+        drop(child);
+        assert!(kill(pid, 0).is_err(), "collected");
+    }
+
+    #[test]
+    fn the_signal_that_ended_a_child_and_its_own_exit() {
+        let aborting = fork_lingering(|| drop(abort_with_core())).expect("forked");
+        assert_eq!(ended_by(aborting.wait().expect("collected")), Some(SIGABRT));
+        let leaving = fork_lingering(|| ()).expect("forked");
+        let status = leaving.wait().expect("collected");
+        assert_eq!((ended_by(status), status.success()), (None, true));
+    }
+}

@@ -1,0 +1,128 @@
+//! The lab's room on a system where it is not built: same names, each refuses.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::process::ExitStatus;
+
+use crate::lab::{Copied, Extent, Opened, Unmount};
+
+fn refuse<T>() -> io::Result<T> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "the lab provokes swap, cores and write-back on linux only",
+    ))
+}
+
+/// No device can exist.
+#[derive(Debug)]
+pub struct LoopDevice(Infallible);
+
+impl LoopDevice {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always `Unsupported`.
+    pub fn attach(_backing: &File) -> io::Result<Self> {
+        refuse()
+    }
+
+    /// Cannot be reached.
+    pub fn path(&self) -> &Path {
+        match self.0 {}
+    }
+
+    /// Cannot be reached.
+    pub fn file(&self) -> &File {
+        match self.0 {}
+    }
+
+    /// Cannot be reached.
+    ///
+    /// # Errors
+    /// None.
+    pub fn detach(self) -> io::Result<()> {
+        match self.0 {}
+    }
+}
+
+/// No handle can exist.
+#[derive(Debug)]
+pub struct Process(Infallible);
+
+impl Process {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always `Unsupported`.
+    pub fn open(_pid: u32) -> io::Result<Self> {
+        refuse()
+    }
+
+    /// Cannot be reached.
+    ///
+    /// # Errors
+    /// None.
+    pub fn advise_pageout(&self, _range: Range<usize>) -> io::Result<usize> {
+        match self.0 {}
+    }
+}
+
+/// Always false: nothing here needs or uses a privilege.
+pub fn is_root() -> bool {
+    false
+}
+
+/// The system's name; no release is asked for.
+pub fn kernel_release() -> String {
+    std::env::consts::OS.to_owned()
+}
+
+/// Always `None`: this system's statuses hold no signal that the lab could send.
+pub fn exit_signal(_status: ExitStatus) -> Option<i32> {
+    None
+}
+
+/// The unit in which this room would read memory, bytes.
+pub fn page_size() -> usize {
+    4096
+}
+
+/// Each refuses with `Unsupported`.
+macro_rules! refusing {
+    ($($name:ident($($kind:ty),*) -> $answer:ty;)*) => {$(
+        /// Refuses.
+        ///
+        /// # Errors
+        /// Always `Unsupported`.
+        pub fn $name($(_: $kind),*) -> io::Result<$answer> {
+            refuse()
+        }
+    )*};
+}
+
+refusing! {
+    drain_page_lists() -> ();
+    advise_pageout(Range<usize>) -> ();
+    copy_memory(Range<usize>, &File) -> Copied;
+    read_memory(Range<usize>) -> (Vec<u8>, Copied);
+    kill(u32, i32) -> ();
+    raise_core_limit() -> u64;
+    fork_child(impl FnOnce()) -> u32;
+    wait(u32) -> ExitStatus;
+    create_private(&Path) -> File;
+    create_private_dir(&Path, u32) -> ();
+    change_mode(&Path, u32) -> ();
+    open_direct(&Path) -> Opened;
+    open_plain(&Path) -> File;
+    extents(&File) -> Vec<Extent>;
+    swap_on(&Path, u16) -> ();
+    swap_off(&Path) -> ();
+    mount(&Path, &Path, &str, &str) -> ();
+    mount_fuse(&File, &Path) -> ();
+    unmount(&Path, Unmount) -> ();
+    sync_filesystem(&File) -> ();
+    serve_block_io() -> ();
+}

@@ -1,0 +1,33 @@
+//! The lab's room on Linux.
+
+mod devices;
+mod files;
+mod memory;
+mod process;
+
+pub use devices::{
+    LoopDevice, mount, mount_fuse, serve_block_io, swap_off, swap_on, sync_filesystem, unmount,
+};
+pub use files::{
+    change_mode, create_private, create_private_dir, extents, open_direct, open_plain,
+};
+pub use memory::{Process, advise_pageout, copy_memory, drain_page_lists, page_size, read_memory};
+pub use process::{exit_signal, fork_child, is_root, kernel_release, kill, raise_core_limit, wait};
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Turns a C return value into a result, with `errno` as the error.
+fn check(returned: i64) -> io::Result<i64> {
+    if returned < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(returned)
+    }
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(io::Error::from)
+}

@@ -1,0 +1,154 @@
+//! Private files, direct reads, and where a file lies on its device.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use super::check;
+use crate::lab::{Extent, Opened};
+
+/// Creates a file that nobody had and only this user can open: O_EXCL, O_NOFOLLOW, mode 0600.
+///
+/// # Errors
+/// `AlreadyExists` for any file, link or directory of that name.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+}
+
+/// Creates a directory with exactly these permission bits.
+///
+/// # Errors
+/// `AlreadyExists` for any file, link or directory of that name.
+pub fn create_private_dir(path: &Path, mode: u32) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)?;
+    change_mode(path, mode)
+}
+
+/// Sets the permission bits of a file.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn change_mode(path: &Path, mode: u32) -> io::Result<()> {
+    std::fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// Opens a file or device for reading past the page cache, or says that it could not.
+///
+/// # Errors
+/// Those of opening it at all. A file system without direct I/O is no error: see [`Opened`].
+pub fn open_direct(path: &Path) -> io::Result<Opened> {
+    match OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_DIRECT)
+        .open(path)
+    {
+        Ok(file) => Ok(Opened::Direct(file)),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            File::open(path).map(Opened::Buffered)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a file or device for reading and writing without following a final symbolic link.
+///
+/// # Errors
+/// ELOOP for a link; otherwise those of opening.
+pub fn open_plain(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+}
+
+/// Where the pieces of a file lie, by FIEMAP, without FIEMAP_FLAG_SYNC: asking writes nothing back
+/// (a sync would empty the tail of a short mapped file).
+///
+/// # Errors
+/// EOPNOTSUPP: the file system does not say (tmpfs, overlay of some, FUSE).
+pub fn extents(file: &File) -> io::Result<Vec<Extent>> {
+    let mut found: Vec<Extent> = Vec::new();
+    loop {
+        let start = found.last().map_or(0, |e| e.logical + e.len);
+        let mut request = Fiemap {
+            start,
+            length: u64::MAX - start,
+            extent_count: BATCH,
+            ..Fiemap::default()
+        };
+        // SAFETY: FS_IOC_FIEMAP (linux/fiemap.h) reads the header and writes at most
+        // `extent_count` extents behind it; `Fiemap` has that layout and that much room.
+        check(i64::from(unsafe {
+            libc::ioctl(file.as_raw_fd(), FS_IOC_FIEMAP, &raw mut request)
+        }))?;
+        let mapped = usize::try_from(request.mapped_extents).map_err(io::Error::other)?;
+        let batch = request.extents.get(..mapped).unwrap_or_default();
+        found.extend(batch.iter().map(Extent::from));
+        let last = batch.last().is_none_or(|e| e.flags & LAST != 0);
+        if last {
+            return Ok(found);
+        }
+    }
+}
+
+impl From<&FiemapExtent> for Extent {
+    fn from(raw: &FiemapExtent) -> Self {
+        let located = raw.flags & (UNKNOWN | DELAYED | ENCODED | ENCRYPTED | INLINE | TAIL) == 0;
+        Self {
+            logical: raw.logical,
+            physical: if located { raw.physical } else { 0 },
+            len: raw.length,
+            located,
+            unwritten: raw.flags & UNWRITTEN != 0,
+        }
+    }
+}
+
+/// `struct fiemap_extent` of `linux/fiemap.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct FiemapExtent {
+    logical: u64,
+    physical: u64,
+    length: u64,
+    reserved64: [u64; 2],
+    flags: u32,
+    reserved: [u32; 3],
+}
+
+/// `struct fiemap` with its flexible array made fixed.
+#[repr(C)]
+#[derive(Default)]
+struct Fiemap {
+    start: u64,
+    length: u64,
+    flags: u32,
+    mapped_extents: u32,
+    extent_count: u32,
+    reserved: u32,
+    extents: [FiemapExtent; BATCH as usize],
+}
+
+const _: () = assert!(size_of::<FiemapExtent>() == 56);
+const _: () = assert!(core::mem::offset_of!(Fiemap, extents) == 32);
+
+const BATCH: u32 = 32;
+/// `_IOWR('f', 11, struct fiemap)`.
+const FS_IOC_FIEMAP: libc::c_ulong = 0xC020_660B;
+const LAST: u32 = 0x1;
+const UNKNOWN: u32 = 0x2;
+const DELAYED: u32 = 0x4;
+const ENCODED: u32 = 0x8;
+const ENCRYPTED: u32 = 0x80;
+const INLINE: u32 = 0x200;
+const TAIL: u32 = 0x400;
+const UNWRITTEN: u32 = 0x800;

@@ -1,0 +1,99 @@
+//! Children, signals, privileges.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitStatus;
+
+use rustix::process::{Pid, Resource, Rlimit};
+
+use super::check;
+
+/// Whether the effective user is root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// The kernel's release, as `uname -r` prints it.
+pub fn kernel_release() -> String {
+    rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Sends a signal, by its number, to one process.
+///
+/// # Errors
+/// ESRCH: no such process; EPERM: somebody else's; `InvalidInput`: no such signal, or a `pid` of 0,
+/// which would mean a whole group.
+pub fn kill(pid: u32, signal: i32) -> io::Result<()> {
+    let pid = raw_pid(pid)?.as_raw_nonzero().get();
+    // SAFETY: kill(2) touches no memory of this process.
+    check(i64::from(unsafe { libc::kill(pid, signal) })).map(drop)
+}
+
+/// The signal that ended a child, or `None` if it exited by itself.
+pub fn exit_signal(status: ExitStatus) -> Option<i32> {
+    status.signal()
+}
+
+/// Raises the core limit of this process to its hard limit and returns that limit in bytes,
+/// `u64::MAX` for none.
+///
+/// # Errors
+/// The kernel's refusal of `setrlimit`.
+pub fn raise_core_limit() -> io::Result<u64> {
+    let maximum = rustix::process::getrlimit(Resource::Core).maximum;
+    rustix::process::setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    )?;
+    Ok(maximum.unwrap_or(u64::MAX))
+}
+
+/// Forks; the child runs `body` and ends with `_exit(0)`, or `_exit(101)` if it panicked: no
+/// destructor of the parent's values runs twice.
+///
+/// In a process with several threads the child holds only this one, and a lock that another thread
+/// held stays locked for ever: `body` should do little more than system calls.
+///
+/// # Errors
+/// EAGAIN at a limit on processes, ENOMEM.
+pub fn fork_child(body: impl FnOnce()) -> io::Result<u32> {
+    // SAFETY: fork(2) copies the address space, so every value stays valid in both. glibc and musl
+    // take the allocator's locks around it; a lock held by another thread can block the child for
+    // ever but breaks no memory.
+    let pid = check(i64::from(unsafe { libc::fork() }))?;
+    if pid == 0 {
+        let outcome = catch_unwind(AssertUnwindSafe(body));
+        // SAFETY: _exit(2) ends the process and returns nowhere.
+        unsafe { libc::_exit(if outcome.is_ok() { 0 } else { 101 }) };
+    }
+    u32::try_from(pid).map_err(io::Error::other)
+}
+
+/// Waits for a child of this process and collects its status.
+///
+/// # Errors
+/// ECHILD: it is no child of ours, or was collected already.
+pub fn wait(pid: u32) -> io::Result<ExitStatus> {
+    let pid = raw_pid(pid)?;
+    loop {
+        match rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty()) {
+            Ok(Some((_, status))) => return Ok(ExitStatus::from_raw(status.as_raw())),
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+pub(super) fn raw_pid(pid: u32) -> io::Result<Pid> {
+    i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the id of one process"))
+}
