@@ -3,9 +3,8 @@
 //! A demonstration that could not open a door must say so, with the reason and the command that
 //! would: [`doors`] lists them before anything is provoked.
 
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use vmsafe_os::lab as os;
 
@@ -158,13 +157,4 @@ fn closed(because: &str, remedy: &str) -> Opening {
         because: because.to_owned(),
         remedy: remedy.to_owned(),
     }
-}
-
-/// Finds a program in `PATH` and in the directories of system programs.
-pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/sbin".into()])
-        .map(|dir| dir.join(name))
-        .find(|program| program.is_file())
 }
