@@ -1,2 +1,40 @@
-//! x
-fn main() {}
+//! `vmsafe`: shows whether a secret can reach storage, looks for it there, and removes it.
+//!
+//! Results go to standard output, everything else to standard error. The exit codes are the same
+//! for every command: [`exit::Exit`].
+#![forbid(unsafe_code)]
+
+mod args;
+mod demo;
+mod exit;
+mod output;
+mod pages;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+use crate::exit::Exit;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let command = Args::parse().command;
+    let out = Output::new(command.wants_json());
+    match run(&command, &out) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            out.error(&error);
+            Exit::Usage.into()
+        }
+    }
+}
+
+fn run(command: &Command, out: &Output) -> anyhow::Result<Exit> {
+    match command {
+        Command::Demo(args) => demo::run(args, out),
+        Command::DemoSubject(args) => demo::run_subject(args),
+        Command::Man(args) => pages::man(args, out),
+        Command::Completions(args) => pages::completions(args, out),
+    }
+}

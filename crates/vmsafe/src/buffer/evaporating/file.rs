@@ -86,10 +86,7 @@ impl Tail {
         let mut mapping = Mapping::of(kernel, store.as_ref(), page).map_err(file)?;
         mapping.advise(Advice::DontDump)?;
         mapping.on_fork(Source::Anonymous, Fork::Absent)?;
-        Ok(Self {
-            mapping,
-            store,
-        })
+        Ok(Self { mapping, store })
     }
 
     /// Puts a sealed part and its tag behind the file's end.

@@ -1,0 +1,34 @@
+//! The command line. Parser, help, man pages and completions all come from these definitions.
+
+use clap::{Parser, Subcommand};
+
+use crate::demo::{DemoArgs, DemoSubjectArgs};
+use crate::exit::EXIT_CODES;
+use crate::pages::{CompletionsArgs, ManArgs};
+
+/// Buffers whose contents can reach no disk, and the tools that prove it.
+#[derive(Debug, Parser)]
+#[command(name = "vmsafe", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(DemoArgs),
+    Man(ManArgs),
+    Completions(CompletionsArgs),
+    #[command(hide = true)]
+    DemoSubject(DemoSubjectArgs),
+}
+
+impl Command {
+    /// Whether results are to be JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        match self {
+            Self::Demo(args) => args.json,
+            Self::Man(_) | Self::Completions(_) | Self::DemoSubject(_) => false,
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Where words go: results to standard output, everything else to standard error.
+//!
+//! Colour ends where a stream is no terminal or `NO_COLOR` is set; progress is drawn on a terminal
+//! only. A reader that went away is no error: the exit code still tells the verdict.
+
+mod progress;
+mod table;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+pub(crate) use progress::Progress;
+pub(crate) use table::{Cell, Table, Tone, plain};
+
+/// The streams of one run.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// Results as JSON, or for people.
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// True when results are to be JSON: then standard output takes one document, nothing else.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A result as JSON, one line.
+    pub(crate) fn json(&self, value: &impl Serialize) -> io::Result<()> {
+        let mut text = serde_json::to_vec(value)?;
+        text.push(b'\n');
+        self.bytes(&text)
+    }
+
+    /// A line of a result.
+    pub(crate) fn line(&self, text: impl Display) -> io::Result<()> {
+        forgive(writeln!(anstream::stdout(), "{text}"))
+    }
+
+    /// A table of results.
+    pub(crate) fn table(&self, table: &Table) -> io::Result<()> {
+        self.line(table.render(terminal_width()))
+    }
+
+    /// A result as it is.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        forgive(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+    }
+
+    /// Something worth knowing that is no result.
+    pub(crate) fn note(&self, text: impl Display) {
+        complain(format_args!("vmsafe: {text}"));
+    }
+
+    /// Something that should be mended.
+    pub(crate) fn warn(&self, text: impl Display) {
+        let (on, off) = (Tone::Doubtful.start(), Tone::end());
+        complain(format_args!("vmsafe: {on}warning{off}: {text}"));
+    }
+
+    /// The error that ended the run.
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        let (on, off) = (Tone::Bad.start(), Tone::end());
+        let text = plain(&format!("{error:#}"));
+        complain(format_args!("vmsafe: {on}error{off}: {text}"));
+    }
+
+    /// Progress over `total` bytes, or over an unknown number of them.
+    pub(crate) fn progress(&self, what: &str, total: Option<u64>) -> Progress {
+        Progress::bytes(what, total)
+    }
+
+    /// Progress over `total` steps.
+    pub(crate) fn steps(&self, what: &str, total: u64) -> Progress {
+        Progress::steps(what, total)
+    }
+}
+
+/// There is nobody to tell that standard error is gone.
+fn complain(text: impl Display) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+fn forgive(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Columns of the terminal, `None` if standard output is none.
+fn terminal_width() -> Option<u16> {
+    let term = console::Term::stdout();
+    term.is_term()
+        .then(|| term.size_checked().map(|(_, columns)| columns))
+        .flatten()
+}
