@@ -23,6 +23,8 @@
 //! | swap | [`PrivateSwap`], [`page_out`], [`Cgroup::squeeze`] | root |
 //! | one's own pages | [`page_out_self`], [`smaps`] | nothing; swap for a positive |
 //! | core | [`allow`], [`CorePattern`] | nothing, or root for a foreign pattern |
+//! | disk | [`Scratch::create`], [`extents`], [`open_direct`] | root, `mkfs` |
+//! | written blocks | [`Scratch::create_watched`] | root, `mkfs`, FUSE |
 //! | child | [`fork_lingering`], [`readable_copy`] | nothing |
 //!
 //! Swap, zswap and the core pattern belong to the whole machine, so one laboratory at a time holds
@@ -34,11 +36,14 @@
 
 mod cgroup;
 mod coredump;
+mod disk;
 mod error;
+mod fuse;
 mod gate;
 mod lock;
 mod machine;
 mod medium;
+mod mkfs;
 mod owner;
 mod pageout;
 mod process;
@@ -46,14 +51,17 @@ mod setting;
 pub mod smaps;
 mod swap;
 mod tables;
+mod watched;
 
 pub use cgroup::{Cgroup, Squeezed, Version};
 pub use coredump::{CorePattern, Lands, allow};
+pub use disk::{Scratch, ScratchOptions};
 pub use error::{Error, Result};
 pub use gate::require_root;
 pub use lock::Lab;
 pub use machine::{Door, Machine, Opening, doors, machine};
 pub use medium::{Extent, Opened, extents, open_direct};
+pub use mkfs::FsKind;
 pub use pageout::{Advice, PagedOut, drain, page_out, page_out_self};
 pub use process::{
     Copied, Lingering, SIGABRT, SIGKILL, abort_with_core, ended_by, fork_lingering, is_root, kill,
@@ -61,3 +69,4 @@ pub use process::{
 };
 pub use swap::{PrivateSwap, clean_up};
 pub use tables::{SwapArea, swap_areas};
+pub use watched::{Callback, Watch};

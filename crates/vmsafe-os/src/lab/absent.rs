@@ -117,6 +117,9 @@ refusing! {
     change_mode(&Path, u32) -> ();
     open_direct(&Path) -> Opened;
     open_plain(&Path) -> File;
+    read_at(&File, &mut [u8], u64) -> ();
+    write_at(&File, &[u8], u64) -> ();
+    punch(&File, u64, u64) -> ();
     extents(&File) -> Vec<Extent>;
     swap_on(&Path, u16) -> ();
     swap_off(&Path) -> ();

@@ -3,8 +3,10 @@
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+
+use rustix::fs::FallocateFlags;
 
 use super::check;
 use crate::lab::{Extent, Opened};
@@ -68,6 +70,31 @@ pub fn open_plain(path: &Path) -> io::Result<File> {
         .write(true)
         .custom_flags(libc::O_NOFOLLOW)
         .open(path)
+}
+
+/// Fills the buffer from an offset of a file, whatever its cursor.
+///
+/// # Errors
+/// `UnexpectedEof` beyond its end.
+pub fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(into, offset)
+}
+
+/// Writes all bytes at an offset of a file, whatever its cursor.
+///
+/// # Errors
+/// ENOSPC, EIO.
+pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    file.write_all_at(bytes, offset)
+}
+
+/// Gives a range of a file back to its file system; it reads as zeros.
+///
+/// # Errors
+/// EOPNOTSUPP: the file system cannot.
+pub fn punch(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    Ok(rustix::fs::fallocate(file, flags, offset, len)?)
 }
 
 /// Where the pieces of a file lie, by FIEMAP, without FIEMAP_FLAG_SYNC: asking writes nothing back

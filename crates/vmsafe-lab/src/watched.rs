@@ -1,0 +1,245 @@
+//! A disk whose every write is shown to a callback while it happens.
+//!
+//! ```text
+//!   a file system of the scratch disk
+//!     └─ /dev/loopN            (its own direct I/O is off: it sends what it is given)
+//!          └─ DIR/watched      (FUSE, one file, FOPEN_DIRECT_IO: no cache between)
+//!               └─ our threads ──► callback(offset on the disk, bytes) ──► DIR/disk.img
+//! ```
+//!
+//! A scan at the end sees only what was left there; a block that was overwritten or discarded
+//! meanwhile is gone. Here nothing is.
+//!
+//! **Why it does not deadlock.** The threads that serve are marked as block I/O (PR_SET_IO_FLUSHER):
+//! none of their allocations waits for write-back and they are not held back for dirty pages. They
+//! allocate nothing per request; their buffers are touched beforehand. When the process dies, the
+//! kernel ends the connection and every waiting request fails: nothing hangs.
+//!
+//! **Rules for the user.** Do not put this process into a squeezed [`Cgroup`](crate::Cgroup), and
+//! do not map files of the watched disk in it: a page fault that waits for the disk holds the very
+//! lock that a serving thread may need. Subjects are processes of their own.
+//!
+//! **What it does not do.** A flush of the device ends in the page cache of the image file: the disk
+//! survives a kill of any process, not a loss of power.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
+
+use vmsafe_os::lab::{self as os, Unmount};
+
+use crate::error::{Error, Result, While};
+use crate::fuse::{Call, MAX_REQUEST, Reply, Request};
+
+/// Sees each write request: its offset on the disk in bytes, and what it writes there. It runs
+/// before the bytes reach the image, possibly on two threads at once, and must not use the disk.
+pub type Callback = Box<dyn Fn(u64, &[u8]) + Send + Sync>;
+
+/// The watcher's end of a watched disk.
+#[derive(Clone)]
+pub struct Watch(Arc<Shared>);
+
+impl Watch {
+    /// Puts another callback in place. When this returns, the old one runs no more. Not to be
+    /// called from a callback.
+    pub fn set_callback(&self, callback: impl Fn(u64, &[u8]) + Send + Sync + 'static) {
+        let mut place = self
+            .0
+            .callback
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *place = Box::new(callback);
+    }
+
+    /// Bytes written to the disk so far, all of which a callback has seen or is seeing.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Acquire)
+    }
+
+    /// Write requests so far.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.0.writes.load(Ordering::Acquire)
+    }
+
+    /// How often the callback panicked. Such a write went through unseen: a search with any is
+    /// inconclusive.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.0.panics.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("writes", &self.writes())
+            .field("bytes", &self.bytes())
+            .finish()
+    }
+}
+
+struct Shared {
+    connection: File,
+    image: File,
+    size: u64,
+    callback: RwLock<Callback>,
+    bytes: AtomicU64,
+    writes: AtomicU64,
+    panics: AtomicU64,
+}
+
+/// The serving side: a FUSE mount over one file, and its threads. Dropping it ends both.
+#[derive(Debug)]
+pub(crate) struct Server {
+    watch: Watch,
+    mounted_at: PathBuf,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves `image` as the file `at`, which must exist.
+    pub(crate) fn start(image: File, at: &Path, callback: Callback) -> Result<Self> {
+        let connection = os::open_plain(Path::new("/dev/fuse")).map_err(|error| {
+            Error::new("open", "/dev/fuse", error).advise("load the module: modprobe fuse")
+        })?;
+        let size = image
+            .metadata()
+            .doing("measure", "the image of a watched disk")?
+            .len();
+        os::mount_fuse(&connection, at).doing("mount a watched disk at", at.display())?;
+        let shared = Shared {
+            connection,
+            image,
+            size,
+            callback: RwLock::new(callback),
+            bytes: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+        };
+        let watch = Watch(Arc::new(shared));
+        let mut server = Self {
+            watch,
+            mounted_at: at.to_owned(),
+            threads: Vec::new(),
+        };
+        for _ in 0..THREADS {
+            let shared = Arc::clone(&server.watch.0);
+            let thread = thread::Builder::new().name("vmsafe-watched".to_owned());
+            let spawned = thread.spawn(move || serve(&shared));
+            server
+                .threads
+                .push(spawned.doing("start", "a thread for a watched disk")?);
+        }
+        Ok(server)
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if os::unmount(&self.mounted_at, Unmount::Normal).is_err() {
+            // Somebody still holds the file. Ending the connection frees our threads in any case.
+            let _ = os::unmount(&self.mounted_at, Unmount::Abort);
+            let _ = os::unmount(&self.mounted_at, Unmount::Lazy);
+        }
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One thread: reads requests until the connection ends.
+fn serve(shared: &Shared) {
+    // Without the capability it still works, at the risk of waiting under memory pressure; root,
+    // which mounts, has it.
+    let _ = os::serve_block_io();
+    let mut buffer = vec![0xff; MAX_REQUEST];
+    let mut reply = Reply::new();
+    loop {
+        let read = match (&shared.connection).read(&mut buffer) {
+            Ok(read) => read,
+            // A request was taken back before it was read, or a signal came.
+            Err(error) if is_transient(&error) => continue,
+            // ENODEV: unmounted.
+            Err(_) => return,
+        };
+        let Some(request) = buffer.get(..read).and_then(Request::parse) else {
+            continue;
+        };
+        if answer(shared, &request.call, &mut reply) {
+            // ENOENT: whoever asked was interrupted and waits no more.
+            let _ = (&shared.connection).write(reply.message(request.unique));
+        }
+    }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    let kind = error.kind();
+    kind == io::ErrorKind::Interrupted
+        || kind == io::ErrorKind::NotFound
+        || kind == io::ErrorKind::WouldBlock
+}
+
+/// Does what the kernel asks and makes the reply; false if it wants none.
+fn answer(shared: &Shared, call: &Call<'_>, reply: &mut Reply) -> bool {
+    match *call {
+        Call::Init { flags } => reply.init(flags),
+        Call::Attributes => reply.attributes(shared.size),
+        Call::Open => reply.opened(),
+        Call::StatFs => reply.stat_fs(),
+        Call::Nothing => reply.done(),
+        Call::Unknown => reply.failed(ENOSYS),
+        Call::Silent => return false,
+        Call::Read { offset, size } => read(shared, offset, size, reply),
+        Call::Write { offset, data } => match write(shared, offset, data) {
+            Ok(()) => reply.written(data.len()),
+            Err(error) => reply.failed(error.raw_os_error().unwrap_or(EIO)),
+        },
+        Call::Punch { offset, len } => match os::punch(&shared.image, offset, len) {
+            Ok(()) => reply.done(),
+            Err(error) => reply.failed(error.raw_os_error().unwrap_or(EIO)),
+        },
+    }
+    true
+}
+
+fn read(shared: &Shared, offset: u64, size: usize, reply: &mut Reply) {
+    let left = usize::try_from(shared.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+    let Some(room) = reply.data(size.min(left)) else {
+        return reply.failed(EIO);
+    };
+    if let Err(error) = os::read_at(&shared.image, room, offset) {
+        reply.failed(error.raw_os_error().unwrap_or(EIO));
+    }
+}
+
+fn write(shared: &Shared, offset: u64, data: &[u8]) -> io::Result<()> {
+    shared.writes.fetch_add(1, Ordering::AcqRel);
+    shared.bytes.fetch_add(data.len() as u64, Ordering::AcqRel);
+    let seen = {
+        let callback = shared
+            .callback
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        catch_unwind(AssertUnwindSafe(|| callback(offset, data)))
+    };
+    if seen.is_err() {
+        shared.panics.fetch_add(1, Ordering::AcqRel);
+    }
+    os::write_at(&shared.image, data, offset)
+}
+
+/// One may wait in a slow callback while the other serves reads.
+const THREADS: usize = 2;
+const EIO: i32 = 5;
+const ENOSYS: i32 = 38;

@@ -1,0 +1,263 @@
+//! Scratch file systems, and the watched disk: each block seen at the offset where it lies.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use vmsafe_lab::{
+    FsKind, Opened, SIGKILL, Scratch, ScratchOptions, extents, kill, open_direct, require_root,
+};
+
+const ROLE: &str = "VMSAFE_LAB_ROLE";
+const PAGE: usize = 4096;
+/// Where in its file the canary stands: not at the start of anything.
+const PLACE: usize = PAGE + 100;
+
+/// A directory of this test's own.
+struct Room(PathBuf);
+
+impl Room {
+    fn new(name: &str) -> Self {
+        let dir = env::temp_dir().join(format!("vmsafe-test-{}-{name}", std::process::id()));
+        fs::create_dir(&dir).expect("test directory");
+        Self(dir)
+    }
+
+    fn is_empty(&self) -> bool {
+        fs::read_dir(&self.0).expect("listed").next().is_none()
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+fn canary() -> [u8; 32] {
+    let mut canary = [0; 32];
+    getrandom::fill(&mut canary).expect("random bytes");
+    canary
+}
+
+/// Three pages with the canary across the second.
+fn contents(canary: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![b'.'; 3 * PAGE];
+    bytes[PLACE..PLACE + canary.len()].copy_from_slice(canary);
+    bytes
+}
+
+/// Where the canary lies on the device, as FIEMAP says.
+fn place_on_device(file: &File) -> Option<u64> {
+    let found = extents(file).expect("extents");
+    let place = PLACE as u64;
+    let extent = found
+        .iter()
+        .find(|e| e.logical <= place && place < e.logical + e.len)?;
+    extent
+        .located
+        .then(|| extent.physical + place - extent.logical)
+}
+
+fn mounted_below(dir: &Path) -> bool {
+    let dir = dir.display().to_string();
+    fs::read_to_string("/proc/self/mountinfo")
+        .expect("mounts")
+        .contains(&dir)
+}
+
+#[test]
+fn each_kind_holds_a_file_where_it_says_and_is_gone_after() {
+    if !require_root("each_kind_holds_a_file_where_it_says_and_is_gone_after") {
+        return;
+    }
+    for kind in FsKind::ALL {
+        let room = Room::new("plain");
+        let scratch = Scratch::create(kind, &room.0).expect("created");
+        let canary = canary();
+        let mut file = File::create(scratch.path().join("file")).expect("created");
+        file.write_all(&contents(&canary)).expect("written");
+        scratch.flush().expect("flushed");
+        let place = place_on_device(&file).expect("located");
+        let Opened::Direct(mut raw) = open_direct(scratch.raw_path()).expect("raw") else {
+            panic!("no direct I/O");
+        };
+        // Direct I/O wants an aligned buffer: read into the aligned part of a larger one.
+        let mut space = vec![0_u8; 3 * PAGE];
+        let start = space.as_ptr().align_offset(PAGE);
+        let block = &mut space[start..start + PAGE];
+        let within = place % PAGE as u64;
+        raw.seek(SeekFrom::Start(place - within)).expect("sought");
+        raw.read_exact(block).expect("raw read");
+        let within = usize::try_from(within).expect("small");
+        assert_eq!(block[within..within + 32], canary, "{}", kind.name());
+        drop((file, raw));
+        scratch.close().expect("closed");
+        assert!(
+            room.is_empty() && !mounted_below(&room.0),
+            "{}",
+            kind.name()
+        );
+    }
+}
+
+#[test]
+fn a_watched_disk_sees_each_write_at_its_place_and_none_before() {
+    if !require_root("a_watched_disk_sees_each_write_at_its_place_and_none_before") {
+        return;
+    }
+    for kind in FsKind::ALL {
+        let room = Room::new("watched");
+        let scratch = Scratch::create_watched(kind, &room.0, |_, _| ()).expect("created");
+        let watch = scratch.watch().expect("watched").clone();
+        for round in 0..3 {
+            let canary = canary();
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let notes = Arc::clone(&seen);
+            watch.set_callback(move |offset, bytes| {
+                let places = memchr::memmem::find_iter(bytes, &canary).map(|at| offset + at as u64);
+                notes.lock().expect("notes").extend(places);
+            });
+            let mut file = File::create(scratch.path().join(format!("{round}"))).expect("created");
+            file.write_all(&contents(&canary)).expect("written");
+            assert_eq!(
+                *seen.lock().expect("notes"),
+                [0; 0],
+                "{} before fsync",
+                kind.name()
+            );
+            file.sync_all().expect("synced");
+            let place = place_on_device(&file).expect("located");
+            let seen = seen.lock().expect("notes");
+            if kind == FsKind::Ext4Journal {
+                assert!(!seen.is_empty(), "the journal at least");
+            } else {
+                assert!(
+                    seen.contains(&place),
+                    "{}: {place} in {seen:?}",
+                    kind.name()
+                );
+            }
+        }
+        assert_eq!(watch.panics(), 0);
+        assert!(watch.bytes() > 0 && watch.writes() > 0);
+        scratch.close().expect("closed");
+        assert!(
+            room.is_empty() && !mounted_below(&room.0),
+            "{}",
+            kind.name()
+        );
+    }
+}
+
+#[test]
+fn a_callback_that_panics_is_counted_and_the_write_goes_on() {
+    if !require_root("a_callback_that_panics_is_counted_and_the_write_goes_on") {
+        return;
+    }
+    let room = Room::new("panics");
+    let scratch = Scratch::create_watched(FsKind::Ext4, &room.0, |_, _| {
+        std::panic::resume_unwind(Box::new("a callback's own mistake"));
+    });
+    let scratch = scratch.expect("created");
+    let path = scratch.path().join("file");
+    fs::write(&path, contents(&canary())).expect("written");
+    scratch.flush().expect("flushed");
+    assert!(scratch.watch().expect("watched").panics() > 0);
+}
+
+#[test]
+fn options_reach_mkfs_and_mount() {
+    if !require_root("options_reach_mkfs_and_mount") {
+        return;
+    }
+    let room = Room::new("options");
+    let scratch = ScratchOptions::new(FsKind::Ext4)
+        .bytes(64 << 20)
+        .mkfs_arg("-b1024")
+        .mount_option("nodelalloc")
+        .create(&room.0)
+        .expect("created");
+    assert_eq!(
+        fs::metadata(scratch.image_path()).expect("image").len(),
+        64 << 20
+    );
+    let table = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+    let path = scratch.path().display().to_string();
+    let line = table
+        .lines()
+        .find(|line| line.contains(&path))
+        .expect("mounted");
+    assert!(
+        line.contains("nodelalloc") && line.contains("nosuid,nodev"),
+        "{line}"
+    );
+    let refusal = ScratchOptions::new(FsKind::Ext4)
+        .mkfs_arg("--nonsense")
+        .create(&room.0);
+    assert!(
+        refusal
+            .expect_err("refused")
+            .to_string()
+            .contains("mkfs.ext4")
+    );
+    drop(scratch);
+    assert!(room.is_empty(), "the refused one left nothing");
+}
+
+#[test]
+fn a_disk_in_use_is_detached_and_what_a_killed_run_left_goes_at_the_next_creation() {
+    if !require_root("a_disk_in_use_is_detached") {
+        return;
+    }
+    for watched in ["plain", "watched"] {
+        let room = Room::new(&format!("killed-{watched}"));
+        let mut child = Command::new(env::current_exe().expect("own path"))
+            .args(["role", "--exact", "--nocapture", "--test-threads=1"])
+            .env(ROLE, watched)
+            .current_dir(&room.0)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let mut lines = BufReader::new(child.stdout.as_mut().expect("piped")).lines();
+        lines
+            .find(|line| line.as_ref().expect("text").contains("ready"))
+            .expect("said")
+            .expect("");
+        kill(child.id(), SIGKILL).expect("killed");
+        child.wait().expect("collected");
+        assert!(mounted_below(&room.0), "a kill leaves it mounted");
+        let scratch = Scratch::create(FsKind::Ext4, &room.0).expect("created");
+        assert_eq!(
+            fs::read_dir(&room.0).expect("listed").count(),
+            1,
+            "only the new one"
+        );
+        let held = File::create(scratch.path().join("held")).expect("created");
+        scratch.close().expect_err("still used");
+        assert!(!mounted_below(&room.0), "detached all the same");
+        drop(held);
+        // The image of a lazily detached disk may go only when the last user is gone.
+        assert!(room.is_empty());
+    }
+}
+
+/// Not a test of its own: what the other processes of these tests run.
+#[test]
+fn role() {
+    let Ok(role) = env::var(ROLE) else { return };
+    let scratch = match role.as_str() {
+        "watched" => Scratch::create_watched(FsKind::Ext4, ".", |_, _| ()),
+        _ => Scratch::create(FsKind::Ext4, "."),
+    };
+    let scratch = scratch.expect("created");
+    // Dirty pages that have no disk to go to once we are dead.
+    fs::write(scratch.path().join("dirty"), contents(&canary())).expect("written");
+    println!("ready");
+    loop {
+        std::thread::park();
+    }
+}
