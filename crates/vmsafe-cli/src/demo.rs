@@ -1,9 +1,37 @@
 //! `vmsafe demo`: shows, with real swap, cores and disks, what reaches them and what does not.
+//!
+//! ```text
+//!   demo ─ stage ─ private swap, cgroup, watched scratch disk, core pattern
+//!     └ round ─ actors: two processes per subject, each holding a fresh canary
+//!         └ look ─ the witness at each door ─► tally ─► verdict ─► report
+//! ```
+
+mod actor;
+mod canary;
+mod child;
+mod holder;
+mod look;
+mod report;
+mod round;
+mod stage;
+mod subject;
+mod tally;
+mod verdict;
 
 use std::path::PathBuf;
 
+use anyhow::ensure;
+
+use self::report::{Report, Rounds};
+use self::round::STEPS;
+use self::stage::Stage;
+use self::subject::{Door, Subject};
+use self::tally::Tally;
+use self::verdict::{Judgement, Verdict, judge};
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{Output, Progress};
+
+pub(crate) use self::child::{DemoSubjectArgs, run_subject};
 
 /// Shows that the buffers' contents reach no storage while ordinary memory does.
 #[derive(Debug, clap::Args)]
@@ -13,17 +41,17 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// Repeat so many rounds; every one must hold.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
-    /// Exit 3 if this door could not be shown: swap, core, file, disk or child. May be repeated.
+    /// Exit 3 if this door could not be shown. May be repeated.
     #[arg(long, value_name = "DOOR")]
-    pub(crate) require: Vec<String>,
-    /// Where the scratch files go [default: the directory for temporary files].
+    pub(crate) require: Vec<Door>,
+    /// Where the scratch files go [default: the first usual place on a disk].
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// For testers: leave out this subject's protection, so that the demo must say "broken".
     #[arg(long, value_name = "SUBJECT", hide_short_help = true)]
-    pub(crate) sabotage: Option<String>,
+    pub(crate) sabotage: Option<Subject>,
 }
 
 const EXAMPLES: &str = "\
@@ -35,18 +63,49 @@ Examples:
 
 Exit codes: 0 holds, 1 broken, 2 usage or I/O error, 3 could not tell.";
 
-/// One subject of the demonstration, run as a process of its own by `vmsafe demo`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct DemoSubjectArgs {
-    /// Which subject.
-    pub(crate) name: String,
-}
-
+/// Runs the demonstration.
 pub(crate) fn run(args: &DemoArgs, out: &Output) -> anyhow::Result<Exit> {
-    out.note(format_args!("{} rounds asked for", args.rounds));
-    anyhow::bail!("the demonstration is not built into this version")
+    let stage = Stage::set_up(args.dir.as_deref())?;
+    if let Some(subject) = args.sabotage {
+        ensure!(
+            stage.cast.contains(&subject) && !subject.is_control(),
+            "{} has no protection here that could be left out",
+            subject.name()
+        );
+    }
+    let progress = out.steps("", u64::from(args.rounds) * STEPS.len() as u64);
+    let mut total = Tally::default();
+    let mut judgement = Judgement { verdict: Verdict::Holds, reasons: Vec::new() };
+    let mut rounds = Rounds::default();
+    let mut last = Vec::new();
+    for _ in 0..args.rounds {
+        let (tally, actors) = round::play(&stage, args.sabotage, &mut step(&progress, rounds))?;
+        rounds.count(judge(&tally, &args.require), &mut judgement);
+        total.add(tally);
+        last = actors;
+    }
+    drop(progress);
+    let report =
+        Report { stage: &stage, tally: &total, judgement: &judgement, rounds, actors: &last };
+    report.print(out)?;
+    Ok(judgement.verdict.into())
 }
 
-pub(crate) fn run_subject(args: &DemoSubjectArgs) -> anyhow::Result<Exit> {
-    anyhow::bail!("subject {} is not built into this version", args.name)
+fn step(progress: &Progress, rounds: Rounds) -> impl FnMut(usize) {
+    move |step| {
+        progress.at(u64::from(rounds.played) * STEPS.len() as u64 + step as u64);
+        progress.say(STEPS[step]);
+    }
+}
+
+impl Rounds {
+    /// Counts a round's judgement in, and keeps the worst verdict with its reasons.
+    fn count(&mut self, round: Judgement, worst: &mut Judgement) {
+        self.played += 1;
+        self.broken += u32::from(round.verdict == Verdict::Broken);
+        self.inconclusive += u32::from(round.verdict == Verdict::Inconclusive);
+        if round.verdict > worst.verdict {
+            *worst = round;
+        }
+    }
 }

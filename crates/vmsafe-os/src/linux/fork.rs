@@ -17,11 +17,12 @@
 
 use std::cell::UnsafeCell;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use rustix::fs::{self, CWD, Mode, OFlags};
 use rustix::io::retry_on_intr;
 use rustix::mm::{self, MapFlags, MremapFlags, ProtFlags};
 use zeroize::Zeroize;
@@ -39,14 +40,17 @@ struct Entry {
     copy: Option<Span>,
 }
 
-/// All regions with a fork policy; during a fork, also the pipe by which the child says "locked".
+/// All regions with a fork policy, and the files that are their owner's alone; during a fork, also
+/// the pipe by which the child says "locked".
 struct Registry {
     entries: Vec<Entry>,
+    files: Vec<RawFd>,
     locked: Option<(OwnedFd, OwnedFd)>,
 }
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
     entries: Vec::new(),
+    files: Vec::new(),
     locked: None,
 });
 
@@ -78,6 +82,20 @@ pub(super) fn remember(region: Region, source: Source, fork: Fork) -> Answer<()>
 /// Ends the arrangement.
 pub(super) fn forget(region: Region) {
     registry().entries.retain(|entry| entry.region != region);
+}
+
+/// Keeps a file from children: an inherited descriptor would hold its owner's lock, and its content,
+/// for as long as a child lives.
+pub(super) fn remember_file(file: BorrowedFd<'_>) -> Answer<()> {
+    install()?;
+    registry().files.push(file.as_raw_fd());
+    Ok(())
+}
+
+/// Ends what `remember_file` began. To be called before the file is closed.
+pub(super) fn forget_file(file: BorrowedFd<'_>) {
+    let file = file.as_raw_fd();
+    registry().files.retain(|known| *known != file);
 }
 
 fn install() -> Answer<()> {
@@ -153,9 +171,28 @@ extern "C" fn in_child() {
             shut(inner);
         }
     }
+    leave_files(&registry.files);
     if let Some((_, writer)) = registry.locked.take() {
         // The parent waits for this byte or for the end of the pipe; both let it go on.
         let _ = retry_on_intr(|| rustix::io::write(&writer, &[1]));
+    }
+}
+
+/// Puts /dev/null in the place of each file. Closing them would free numbers that their owners' copies
+/// in this process will close again.
+fn leave_files(files: &[RawFd]) {
+    if files.is_empty() {
+        return;
+    }
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    let Ok(null) = fs::openat(CWD, c"/dev/null", flags, Mode::empty()) else {
+        // Without it a child holds the lock longer than it should; no byte is less protected.
+        return;
+    };
+    for &file in files {
+        // SAFETY: dup2(2) onto a number that this registry's owner still holds in this process; the
+        // old file is closed by the same call.
+        let _ = unsafe { libc::dup3(null.as_raw_fd(), file, libc::O_CLOEXEC) };
     }
 }
 

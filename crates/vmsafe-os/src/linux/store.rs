@@ -13,7 +13,7 @@ use rustix::fs::{
 use rustix::mm::{self, MsyncFlags};
 use zeroize::Zeroizing;
 
-use super::{memory, place};
+use super::{fork, memory, place};
 use crate::contract::{Answer, FileSystem, ReadBack, Region, Span, Store};
 use crate::refused::{Call, Refused};
 
@@ -102,7 +102,8 @@ impl LinuxStore {
                 "the file's owner is alive; let it finish, or end it first",
             ),
             other => Refused::new(call, other),
-        })
+        })?;
+        fork::remember_file(self.file.as_fd())
     }
 
     fn is(&self, other: &Stat) -> Answer<bool> {
@@ -136,6 +137,12 @@ impl LinuxStore {
             }
         }
         Ok(done)
+    }
+}
+
+impl Drop for LinuxStore {
+    fn drop(&mut self) {
+        fork::forget_file(self.file.as_fd());
     }
 }
 

@@ -1,0 +1,174 @@
+//! Holders: the ways in which a subject's process holds its canary.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use vmsafe::buffer::evaporating::{PAYLOAD, Plain2001};
+use vmsafe::{Confined, Demand, Evaporating, Grade, Locked, Source, Threat};
+
+use super::canary::{CANARY, Intake, PATTERN};
+use super::subject::Subject;
+
+/// Copies of the pattern that ordinary memory holds, each in a page of its own.
+const PAGES: usize = 16;
+const PAGE: usize = 4096;
+
+/// A canary, held.
+pub(crate) enum Holder {
+    /// Ordinary memory: a control, or a subject without its protection.
+    Plain { bytes: Vec<u8>, file: Option<PathBuf> },
+    /// Memory that stays.
+    Locked(Locked),
+    /// Memory that goes to one file.
+    Confined(Confined),
+    /// Memory that vanishes, the original to restore it from, and what sabotage left beside it.
+    Evaporating { tail: Evaporating, original: Locked, _beside: Vec<u8> },
+    /// The same, plain.
+    Plain2001 { tail: Plain2001, original: Locked },
+}
+
+impl Holder {
+    /// Takes the pattern and the key from `intake` and holds them as `subject` does; `sabotaged`
+    /// leaves its protection out. Files go to `dir`.
+    pub(crate) fn take(
+        subject: Subject,
+        sabotaged: bool,
+        dir: &Path,
+        intake: &mut Intake,
+    ) -> anyhow::Result<Self> {
+        let name = format!("{}-{}", subject.name(), std::process::id());
+        let holder = match (subject, sabotaged) {
+            (Subject::Ordinary, _) => Self::plain(intake, Some(dir.join(name)))?,
+            (Subject::ForkShared, _) | (Subject::Locked | Subject::LockedMlock, true) => {
+                Self::plain(intake, None)?
+            }
+            (Subject::Locked, false) => Self::Locked(locked(intake, Source::Secret, PATTERN)?),
+            (Subject::LockedMlock, false) => {
+                Self::Locked(locked(intake, Source::Anonymous, PATTERN)?)
+            }
+            // Its protection is the burn, which the demonstration leaves out when told to.
+            (Subject::Confined, _) => Self::confined(intake, &dir.join(name))?,
+            (Subject::Evaporating, _) => return Self::evaporating(intake, dir, sabotaged),
+            (Subject::Evaporating2001, _) => Self::plain_2001(intake, dir)?,
+        };
+        // A key that this subject has no use for.
+        locked(intake, Source::Anonymous, CANARY)?;
+        Ok(holder)
+    }
+
+    fn plain(intake: &mut Intake, file: Option<PathBuf>) -> anyhow::Result<Self> {
+        let mut bytes = vec![0; PAGES * PAGE];
+        intake.fill(&mut bytes[..PATTERN])?;
+        for page in 1..PAGES {
+            bytes.copy_within(..PATTERN, page * PAGE);
+        }
+        if let Some(file) = &file {
+            write_out(file, &bytes[..PATTERN])?;
+        }
+        Ok(Self::Plain { bytes, file })
+    }
+
+    fn confined(intake: &mut Intake, path: &Path) -> anyhow::Result<Self> {
+        let mut buffer = Confined::create(path, PATTERN)?;
+        intake.fill(&mut buffer)?;
+        Ok(Self::Confined(buffer))
+    }
+
+    fn evaporating(intake: &mut Intake, dir: &Path, sabotaged: bool) -> anyhow::Result<Self> {
+        let original = locked(intake, Source::Secret, PATTERN)?;
+        let key = locked(intake, Source::Secret, CANARY)?;
+        let mut beside = Vec::new();
+        if sabotaged {
+            (0..PAGES).for_each(|_| beside.extend_from_slice(&key));
+            write_out(&dir.join(format!("key-{}", std::process::id())), &key)?;
+        }
+        let tail = Evaporating::options().key(key).create_in(dir, 2 * PAYLOAD)?;
+        let mut holder = Self::Evaporating { tail, original, _beside: beside };
+        holder.store()?;
+        Ok(holder)
+    }
+
+    fn plain_2001(intake: &mut Intake, dir: &Path) -> anyhow::Result<Self> {
+        let original = locked(intake, Source::Secret, PATTERN)?;
+        let tail = Plain2001::create_in(dir)?;
+        let mut holder = Self::Plain2001 { tail, original };
+        holder.store()?;
+        Ok(holder)
+    }
+
+    /// Stores the canary again, or dirties its page. Returns true when it had been lost.
+    pub(crate) fn store(&mut self) -> anyhow::Result<bool> {
+        match self {
+            // A byte of the page that is no part of the pattern.
+            Self::Plain { bytes, .. } => {
+                (0..PAGES).for_each(|page| touch(&mut bytes[page * PAGE + PATTERN]));
+                Ok(false)
+            }
+            Self::Locked(buffer) => {
+                let last = buffer.len() - 1;
+                buffer[last] = std::hint::black_box(buffer[last]);
+                Ok(false)
+            }
+            Self::Confined(buffer) => {
+                let end = buffer.len() - 1;
+                let last = buffer[end];
+                // The same value: a store all the same, and the page is dirty.
+                buffer[end] = std::hint::black_box(last);
+                Ok(false)
+            }
+            Self::Evaporating { tail, original, .. } => {
+                let lost = tail.with(|_| ()).is_err();
+                tail.fill(|slot| {
+                    slot[..PATTERN].copy_from_slice(original);
+                    Ok::<_, vmsafe::Error>(PATTERN)
+                })?;
+                Ok(lost)
+            }
+            Self::Plain2001 { tail, original } => {
+                let lost = tail.is_lost();
+                tail.store(original);
+                Ok(lost)
+            }
+        }
+    }
+
+    /// What the buffer says of itself.
+    pub(crate) fn grade(&self) -> Option<&Grade> {
+        match self {
+            Self::Plain { .. } => None,
+            Self::Locked(buffer) => Some(buffer.grade()),
+            Self::Confined(buffer) => Some(buffer.grade()),
+            Self::Evaporating { tail, .. } => Some(tail.grade()),
+            Self::Plain2001 { tail, .. } => Some(tail.grade()),
+        }
+    }
+
+    /// The file that bears its content under a name.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Plain { file, .. } => file.as_deref(),
+            Self::Confined(buffer) => Some(buffer.path()),
+            Self::Locked(_) | Self::Evaporating { .. } | Self::Plain2001 { .. } => None,
+        }
+    }
+}
+
+fn touch(byte: &mut u8) {
+    *byte = std::hint::black_box(byte.wrapping_add(1));
+}
+
+fn locked(intake: &mut Intake, source: Source, len: usize) -> anyhow::Result<Locked> {
+    let hibernation = match source {
+        Source::Secret => Demand::Prefer,
+        Source::Anonymous => Demand::Accept,
+    };
+    let mut buffer = Locked::options().demand(Threat::Hibernation, hibernation).create(len)?;
+    intake.fill(&mut buffer)?;
+    Ok(buffer)
+}
+
+fn write_out(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let written = fs::write(path, bytes).and_then(|()| fs::File::open(path)?.sync_all());
+    written.with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,260 @@
+//! Looking through the doors: what the witness finds behind each.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use vmsafe_lab::{CorePattern, Opened, smaps};
+use vmsafe_witness::{scan_file, scan_process};
+
+use super::actor::{Actor, Ending};
+use super::canary::Canaries;
+use super::stage::{DiskDoor, Stage, SwapDoor};
+use super::subject::{Door, Subject};
+use super::tally::{Sight, Tally};
+
+/// Copies per subject.
+pub(crate) type Counts = HashMap<Subject, u64>;
+
+/// Counts copies in a file or device, read past the page cache where `direct`.
+fn count_in(path: &Path, canaries: &Canaries, direct: bool) -> anyhow::Result<Counts> {
+    let name = || format!("cannot search {}", path.display());
+    let file = match direct {
+        false => File::open(path).with_context(name)?,
+        true => match vmsafe_lab::open_direct(path).with_context(name)? {
+            Opened::Direct(file) => file,
+            Opened::Buffered(_) => bail!("{} cannot be read past the page cache", path.display()),
+        },
+    };
+    let mut counts = Counts::new();
+    let report = scan_file(canaries.searcher(), &file, None, &mut |progress| {
+        for hit in progress.fresh {
+            *counts.entry(canaries.owner(hit.needle)).or_default() += 1;
+        }
+    });
+    match report.gaps.first() {
+        None => Ok(counts),
+        Some(gap) => bail!("{} was not read whole: {}", path.display(), gap.because),
+    }
+}
+
+/// The raw swap area.
+pub(crate) fn at_swap(
+    stage: &Stage,
+    canaries: &Canaries,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
+    match &stage.swap {
+        SwapDoor::Raw { area, .. } => {
+            let counts = count_in(area.path(), canaries, true)?;
+            for subject in &stage.cast {
+                let copies = counts.get(subject).copied().unwrap_or(0);
+                tally.note(*subject, Door::Swap, Sight::of(copies, "raw swap area, read directly"));
+            }
+        }
+        // The actors were counted while they lived.
+        SwapDoor::Counted => {}
+        SwapDoor::Closed(because) => note_all(stage, Door::Swap, because, tally),
+    }
+    Ok(())
+}
+
+/// What an ordinary user sees of swap: copies in memory that may be swapped, and whether the kernel
+/// did swap it.
+pub(crate) fn at_counted_swap(
+    actors: &[Actor],
+    canaries: &Canaries,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
+    for actor in actors.iter().filter(|actor| actor.ending == Ending::Crash) {
+        // Before the search, which reads everything back in.
+        let mappings = smaps::mappings(actor.pid())?;
+        let report = scan_process(canaries.searcher(), actor.pid())
+            .context("cannot read a subject's memory")?;
+        let copies = report.hits.iter().filter(|hit| {
+            let at = mappings.iter().find(|mapping| {
+                let start = mapping.range.start as u64..mapping.range.end as u64;
+                start.contains(&hit.hit.offset)
+            });
+            at.is_some_and(|mapping| may_swap(mapping, actor.subject))
+        });
+        let sight = Sight::of(
+            copies.count() as u64,
+            if actor.subject.is_control() {
+                "copies in pages that the kernel counts as swapped"
+            } else {
+                "copies in pages that the kernel could swap"
+            },
+        );
+        tally.note(actor.subject, Door::Swap, sight);
+    }
+    Ok(())
+}
+
+/// A control must have been swapped; of a protected subject nothing must be where it could be.
+fn may_swap(mapping: &smaps::Mapping, subject: Subject) -> bool {
+    if subject.is_control() {
+        return mapping.swapped > 0;
+    }
+    // A shared mapping of a file goes to that file; `sh` is the kernel's mark for it.
+    let of_file = mapping.has("sh") && mapping.name.starts_with('/');
+    !mapping.has("lo") && !of_file
+}
+
+/// The cores of those who crashed.
+pub(crate) fn at_cores(
+    stage: &Stage,
+    actors: &[Actor],
+    canaries: &Canaries,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
+    let pattern = match &stage.core {
+        Ok(pattern) => pattern,
+        Err(because) => {
+            note_all(stage, Door::Core, because, tally);
+            return Ok(());
+        }
+    };
+    for actor in actors.iter().filter(|actor| actor.ending == Ending::Crash) {
+        let sight = in_core(pattern, actor, canaries)?;
+        tally.note(actor.subject, Door::Core, sight);
+    }
+    Ok(())
+}
+
+fn in_core(pattern: &CorePattern, actor: &Actor, canaries: &Canaries) -> anyhow::Result<Sight> {
+    let Some(core) = pattern.find(&actor.home, actor.pid())? else {
+        return Ok(Sight::none("the kernel wrote no core"));
+    };
+    let counts = count_in(&core, canaries, false)?;
+    fs::remove_file(&core).context("cannot remove a core")?;
+    let copies = counts.get(&actor.subject).copied().unwrap_or(0);
+    Ok(Sight::of(copies, "core of a SIGABRT, coredump_filter 0x1ff"))
+}
+
+/// The children that live on.
+pub(crate) fn at_children(
+    actors: &[Actor],
+    canaries: &Canaries,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
+    for actor in actors.iter().filter(|actor| actor.ending == Ending::Crash) {
+        let pid = actor.lingering().context("a subject without a child")?;
+        let report = scan_process(canaries.searcher(), pid).context("cannot read a child")?;
+        let inherited = smaps::mappings(pid)?;
+        // Its pages cannot be read from outside; that the child has them at all is a copy.
+        let secret = inherited.iter().filter(|mapping| mapping.name.starts_with("/secretmem"));
+        let copies = report.hit_count + secret.count() as u64;
+        let sight = Sight::of(copies, "memory of a forked child that lives on");
+        tally.note(actor.subject, Door::Child, sight);
+    }
+    Ok(())
+}
+
+/// Where each subject's files lie on the disk.
+#[derive(Debug, Default)]
+pub(crate) struct Places(HashMap<Subject, Vec<Range<u64>>>);
+
+impl Places {
+    /// Adds the extents of a subject's file.
+    pub(crate) fn add(&mut self, subject: Subject, file: &File) -> anyhow::Result<()> {
+        let extents = vmsafe_lab::extents(file)?;
+        let ranges = extents.iter().filter(|extent| extent.located);
+        let ranges = ranges.map(|extent| extent.physical..extent.physical + extent.len);
+        self.0.entry(subject).or_default().extend(ranges);
+        Ok(())
+    }
+
+    fn hold(&self, subject: Subject, offset: u64) -> bool {
+        self.0.get(&subject).is_some_and(|ranges| ranges.iter().any(|range| range.contains(&offset)))
+    }
+}
+
+/// Copies in the files that have a name.
+pub(crate) fn in_files(actors: &[Actor], canaries: &Canaries) -> anyhow::Result<Counts> {
+    let mut counts = Counts::new();
+    for actor in actors {
+        let Some(file) = actor.file.as_ref().filter(|file| file.exists()) else { continue };
+        for (subject, copies) in count_in(file, canaries, false)? {
+            *counts.entry(subject).or_default() += copies;
+        }
+    }
+    Ok(counts)
+}
+
+/// What stood in the files before and after the burn, and what was written to their blocks.
+pub(crate) fn at_files(
+    stage: &Stage,
+    before: &Counts,
+    after: &Counts,
+    places: &Places,
+    canaries: &Canaries,
+    tally: &mut Tally,
+) {
+    let written = written(stage, canaries);
+    for &subject in &stage.cast {
+        let named = before.get(&subject).copied().unwrap_or(0);
+        let own = written.iter().filter(|(whose, at)| *whose == subject && places.hold(*whose, *at));
+        let raced = if subject.has_file() { own.count() as u64 } else { 0 };
+        let because = match (subject.has_file(), &stage.disk) {
+            (false, _) => "it has no file",
+            (true, DiskDoor::Watched { .. }) => "its file, and each block written to it",
+            (true, DiskDoor::Closed(_)) => "its file",
+        };
+        // What is burned has been written to its own file before, as it should.
+        let sight = match subject {
+            Subject::Confined => Sight {
+                after_burn: Some(after.get(&subject).copied().unwrap_or(0)),
+                ..Sight::of(named, "its file, before and after the burn")
+            },
+            _ => Sight::of(named + raced, because),
+        };
+        tally.note(subject, Door::File, sight);
+    }
+}
+
+/// All other blocks: each while it was written, and the raw disk in the end.
+pub(crate) fn at_disk(
+    stage: &Stage,
+    places: &Places,
+    canaries: &Canaries,
+    tally: &mut Tally,
+) -> anyhow::Result<()> {
+    let disk = match &stage.disk {
+        DiskDoor::Watched { disk, .. } => disk,
+        DiskDoor::Closed(because) => {
+            note_all(stage, Door::Disk, because, tally);
+            return Ok(());
+        }
+    };
+    disk.flush()?;
+    stage.check_watch()?;
+    let raw = count_in(disk.raw_path(), canaries, true)?;
+    let written = written(stage, canaries);
+    for &subject in &stage.cast {
+        let stray =
+            written.iter().filter(|(whose, at)| *whose == subject && !places.hold(*whose, *at));
+        let copies = stray.count() as u64 + raw.get(&subject).copied().unwrap_or(0);
+        let sight = Sight::of(copies, "other blocks as they were written, and the raw disk after");
+        tally.note(subject, Door::Disk, sight);
+    }
+    Ok(())
+}
+
+fn written(stage: &Stage, canaries: &Canaries) -> Vec<(Subject, u64)> {
+    match &stage.disk {
+        DiskDoor::Watched { written, .. } => {
+            let hits = written.hits();
+            hits.iter().map(|hit| (canaries.owner(hit.needle), hit.offset)).collect()
+        }
+        DiskDoor::Closed(_) => Vec::new(),
+    }
+}
+
+fn note_all(stage: &Stage, door: Door, because: &str, tally: &mut Tally) {
+    for subject in &stage.cast {
+        tally.note(*subject, door, Sight::none(because));
+    }
+}

@@ -1,0 +1,248 @@
+//! The stage: what of the machine the demonstration uses, and what it could not have.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, bail};
+use vmsafe::{Confined, Demand, Locked, Threat};
+use vmsafe_lab::{
+    Cgroup, CorePattern, FsKind, Lab, Machine, Opening, PrivateSwap, Scratch, ScratchOptions,
+};
+use vmsafe_witness::{Hit, Searcher};
+
+use super::subject::Subject;
+
+/// Bytes of the private swap area: more than all subjects' memory.
+const SWAP: u64 = 128 << 20;
+/// Bytes of the scratch disk.
+const DISK: u64 = 48 << 20;
+
+/// How swap can be seen.
+#[derive(Debug)]
+pub(crate) enum SwapDoor {
+    /// Raw, on a private swap area that takes all that is paged out; the group squeezes out what is
+    /// shared.
+    Raw { area: PrivateSwap, group: Cgroup },
+    /// By the kernel's own count of each process's swapped pages.
+    Counted,
+    /// Not at all.
+    Closed(String),
+}
+
+/// How the disk below the files can be seen.
+#[derive(Debug)]
+pub(crate) enum DiskDoor {
+    /// A scratch disk, each write seen while it happens.
+    Watched { disk: Scratch, written: Written },
+    /// Not at all.
+    Closed(String),
+}
+
+/// Copies in blocks that were written, by their place on the disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written(Arc<Mutex<Vec<Hit>>>);
+
+/// Everything that a round needs. The fields are taken down in this order.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) disk: DiskDoor,
+    pub(crate) swap: SwapDoor,
+    /// Where cores land, or why none can be found.
+    pub(crate) core: Result<CorePattern, String>,
+    /// Whose turn it is: not those that this machine cannot offer.
+    pub(crate) cast: Vec<Subject>,
+    /// What the machine cannot offer, in sentences.
+    pub(crate) notes: Vec<String>,
+    pub(crate) machine: Machine,
+    /// Where the subjects' files go.
+    pub(crate) files: PathBuf,
+    work: WorkDir,
+    _lab: Option<Lab>,
+}
+
+impl Stage {
+    /// Sets up what this user can have.
+    pub(crate) fn set_up(dir: Option<&Path>) -> anyhow::Result<Self> {
+        let root = vmsafe_lab::is_root();
+        let lab = root.then(Lab::lock).transpose()?;
+        let machine = vmsafe_lab::machine()?;
+        let dir = dir.map_or_else(usual_dir, |dir| Ok(dir.to_path_buf()))?;
+        let work = WorkDir::create(&dir)?;
+        let disk = open_disk(&work.0)?;
+        let files = match &disk {
+            DiskDoor::Watched { disk, .. } => disk.path(),
+            DiskDoor::Closed(_) => work.0.join("files"),
+        };
+        fs::create_dir_all(&files).context("cannot make the directory for files")?;
+        let (cast, notes) = cast(&files);
+        Ok(Self {
+            disk,
+            swap: open_swap(&work.0)?,
+            core: open_core(),
+            cast,
+            notes,
+            machine,
+            files,
+            work,
+            _lab: lab,
+        })
+    }
+
+    /// A directory for one actor of one round.
+    pub(crate) fn home(&self, name: &str) -> PathBuf {
+        self.work.0.join(name)
+    }
+
+    /// Has each written block searched from now on; what earlier searches found is forgotten.
+    pub(crate) fn watch_for(&self, searcher: &Searcher) -> anyhow::Result<()> {
+        let DiskDoor::Watched { disk, written } = &self.disk else { return Ok(()) };
+        let watch = disk.watch().context("the scratch disk is not watched")?;
+        let (searcher, log) = (searcher.clone(), written.clone());
+        watch.set_callback(move |offset, bytes| {
+            searcher.search(offset, bytes, &mut |hit| log.hits().push(hit));
+        });
+        written.hits().clear();
+        Ok(())
+    }
+
+    /// Fails when a written block went by unseen.
+    pub(crate) fn check_watch(&self) -> anyhow::Result<()> {
+        match &self.disk {
+            DiskDoor::Watched { disk, .. } if disk.watch().is_none_or(|watch| watch.panics() > 0) => {
+                bail!("a written block went by unseen")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Written {
+    /// What was found so far.
+    pub(crate) fn hits(&self) -> std::sync::MutexGuard<'_, Vec<Hit>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sentence for a door of the laboratory that is closed; `None` when it is open.
+fn closed(door: vmsafe_lab::Door) -> anyhow::Result<Option<String>> {
+    let doors = vmsafe_lab::doors("vmsafe demo")?;
+    let opening = doors.into_iter().find(|(known, _)| *known == door);
+    Ok(match opening {
+        Some((_, Opening::Closed { because, remedy })) => Some(format!("{because}; {remedy}")),
+        _ => None,
+    })
+}
+
+fn open_disk(work: &Path) -> anyhow::Result<DiskDoor> {
+    for door in [vmsafe_lab::Door::Disk, vmsafe_lab::Door::WrittenBlocks] {
+        if let Some(because) = closed(door)? {
+            return Ok(DiskDoor::Closed(because));
+        }
+    }
+    let options = ScratchOptions::new(FsKind::Ext4).bytes(DISK);
+    Ok(match options.create_watched(work, |_, _| ()) {
+        Ok(disk) => DiskDoor::Watched { disk, written: Written::default() },
+        Err(error) => DiskDoor::Closed(error.to_string()),
+    })
+}
+
+fn open_swap(work: &Path) -> anyhow::Result<SwapDoor> {
+    let raw = closed(vmsafe_lab::Door::Swap)?.or(closed(vmsafe_lab::Door::SharedPageOut)?);
+    if let Some(because) = raw {
+        let count = closed(vmsafe_lab::Door::SwapCount)?;
+        return Ok(match count {
+            None if !vmsafe_lab::is_root() => SwapDoor::Counted,
+            None => SwapDoor::Closed(because),
+            Some(because) => SwapDoor::Closed(because),
+        });
+    }
+    let area = match PrivateSwap::create_in(work, SWAP) {
+        Ok(area) => area,
+        Err(error) => return Ok(SwapDoor::Closed(error.to_string())),
+    };
+    Ok(match Cgroup::create() {
+        Ok(group) => SwapDoor::Raw { area, group },
+        Err(error) => SwapDoor::Closed(error.to_string()),
+    })
+}
+
+fn open_core() -> Result<CorePattern, String> {
+    match closed(vmsafe_lab::Door::Core) {
+        Ok(None) => CorePattern::take().map_err(|error| error.to_string()),
+        Ok(Some(because)) => Err(because),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Who can play here, and a sentence for each who cannot.
+fn cast(files: &Path) -> (Vec<Subject>, Vec<String>) {
+    let mut notes = Vec::new();
+    let mut cast = Subject::ALL.to_vec();
+    let secret = Locked::options().demand(Threat::ProcessRead, Demand::Require).create(1);
+    if let Err(error) = secret {
+        cast.retain(|subject| *subject != Subject::Locked);
+        notes.push(format!("locked is left out, this kernel gives no secret memory: {error}"));
+    }
+    if let Err(error) = Confined::create(files.join(".probe"), 1) {
+        cast.retain(|subject| *subject != Subject::Confined);
+        notes.push(format!("confined is left out: {error}; name another place with --dir"));
+    }
+    (cast, notes)
+}
+
+/// The first usual place that a confined buffer would accept, else the first that can be written.
+fn usual_dir() -> anyhow::Result<PathBuf> {
+    let mut places = vec![std::env::temp_dir(), PathBuf::from("/var/tmp")];
+    places.extend(std::env::home_dir());
+    places.extend(std::env::current_dir());
+    let confines = |place: &&PathBuf| {
+        let probe = format!(".vmsafe-probe-{}", std::process::id());
+        place.canonicalize().is_ok_and(|place| Confined::create(place.join(probe), 1).is_ok())
+    };
+    let place = places.iter().find(confines).or(places.first());
+    let place = place.context("there is no directory to work in; name one with --dir")?;
+    place.canonicalize().with_context(|| format!("cannot use {}", place.display()))
+}
+
+/// A directory of this run alone, removed at the end.
+#[derive(Debug)]
+struct WorkDir(PathBuf);
+
+impl WorkDir {
+    fn create(parent: &Path) -> anyhow::Result<Self> {
+        let parent = parent
+            .canonicalize()
+            .with_context(|| format!("cannot use {}; name another place with --dir", parent.display()))?;
+        sweep(&parent);
+        let path = parent.join(format!("{PREFIX}{}", std::process::id()));
+        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+const PREFIX: &str = "vmsafe-demo-";
+
+/// Removes what killed runs left.
+fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let dead = owner
+            .and_then(|pid| pid.parse::<u32>().ok())
+            .is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists());
+        if dead {
+            // Its swap area and its disk first; what is not ours stays, and harms nobody.
+            let _ = vmsafe_lab::clean_up(&entry.path());
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+impl Drop for WorkDir {
+    fn drop(&mut self) {
+        // What is left goes at the next run.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
