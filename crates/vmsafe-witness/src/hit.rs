@@ -12,6 +12,18 @@ pub enum Form {
     Exact,
     /// At least 16 adjacent bytes of the needle, but not all of it.
     Fragment,
+    /// Byte by byte backwards: a big number lies so in the memory of a little-endian machine.
+    Reversed,
+    /// Hexadecimal digits, lower case.
+    Hex,
+    /// Hexadecimal digits, upper case.
+    HexUpper,
+    /// Base64, the characters that depend on the needle alone, at any place in a longer text.
+    Base64,
+    /// Base64 with the alphabet for URLs.
+    Base64Url,
+    /// Text as UTF-16, low byte first.
+    Utf16,
 }
 
 impl Form {
@@ -21,6 +33,12 @@ impl Form {
         match self {
             Self::Exact => "exact",
             Self::Fragment => "fragment",
+            Self::Reversed => "reversed",
+            Self::Hex => "hex",
+            Self::HexUpper => "hex-upper",
+            Self::Base64 => "base64",
+            Self::Base64Url => "base64url",
+            Self::Utf16 => "utf16le",
         }
     }
 }
@@ -43,6 +61,9 @@ pub struct Hit {
     pub needle: NeedleId,
     /// In which shape.
     pub form: Form,
+    /// Whether all of the needle stands there. If not, it is a part of at least 16 bytes of the
+    /// form.
+    pub whole: bool,
 }
 
 impl Hit {

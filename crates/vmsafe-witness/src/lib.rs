@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod buffer;
+mod forms;
 mod hit;
 mod masked;
 mod needles;
@@ -49,4 +50,4 @@ pub use needles::{LONGEST_NEEDLE, NeedleError, NeedleId, Needles, SHORTEST_NEEDL
 pub use process::{ProcessHit, ProcessReport, scan_process};
 pub use report::{Gap, Progress, Report};
 pub use scan::{scan_file, scan_seekable, scan_stream};
-pub use searcher::{FEWEST_CHANGES, SHORTEST_FRAGMENT, Searcher};
+pub use searcher::{FEWEST_CHANGES, SHORTEST_FRAGMENT, Searcher, Wanted};

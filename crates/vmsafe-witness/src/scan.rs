@@ -25,7 +25,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use crate::buffer::Buffer;
-use crate::hit::{Form, Hit};
+use crate::hit::Hit;
 use crate::report::{Gap, Progress, Report};
 use crate::searcher::Searcher;
 
@@ -189,9 +189,12 @@ fn new_hits(searcher: &Searcher, piece: &Piece, buffer: &Buffer) -> Vec<Hit> {
     let end = piece.offset + bytes.len() as u64;
     let fresh_from = end - piece.fresh;
     let mut hits = searcher.search_piece(piece.offset, bytes);
-    hits.retain(|hit| match hit.form {
-        Form::Fragment => hit.end() >= fresh_from && (hit.end() < end || piece.is_last),
-        Form::Exact => hit.end() > fresh_from,
+    hits.retain(|hit| {
+        if hit.whole {
+            hit.end() > fresh_from
+        } else {
+            hit.end() >= fresh_from && (hit.end() < end || piece.is_last)
+        }
     });
     hits
 }

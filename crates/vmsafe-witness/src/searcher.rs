@@ -27,6 +27,7 @@ mod windows;
 use core::fmt;
 use std::sync::Arc;
 
+use crate::forms::each_form;
 use crate::hit::{Form, Hit};
 use crate::masked::{MaskStream, Masked};
 use crate::needles::{NeedleId, Needles};
@@ -48,12 +49,29 @@ pub struct Searcher {
     compiled: Arc<Compiled>,
 }
 
+/// What a searcher looks for.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Wanted {
+    /// Needles also reversed, in hexadecimal, base64 and UTF-16, and in fragments of these.
+    pub encoded: bool,
+}
+
+impl Wanted {
+    /// Everything that can be looked for.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { encoded: true }
+    }
+}
+
 /// One byte string to find, a part of the store.
 #[derive(Clone, Copy)]
 pub(crate) struct Pattern {
     start: usize,
     end: usize,
     needle: NeedleId,
+    form: Form,
 }
 
 impl Pattern {
@@ -74,20 +92,35 @@ struct Compiled {
 const MANY_MATCHES: usize = 1 << 16;
 
 impl Searcher {
-    /// Compiles `needles`. The searcher is independent of them afterwards.
+    /// Compiles `needles`, to be found byte for byte and in fragments. The searcher is independent
+    /// of them afterwards.
     #[must_use]
     pub fn new(needles: &Needles) -> Self {
+        Self::with(needles, &Wanted::default())
+    }
+
+    /// Compiles `needles`, to be found as `wanted` says.
+    #[must_use]
+    pub fn with(needles: &Needles, wanted: &Wanted) -> Self {
         let mut masks = MaskStream::new(needles.seed());
         let mut store = Masked::default();
         let mut patterns = Vec::with_capacity(needles.len());
         for number in 0..needles.len() {
-            let start = store.len();
-            store.extend(needles.plain(number), &mut masks);
-            patterns.push(Pattern {
-                start,
-                end: store.len(),
-                needle: NeedleId(number),
-            });
+            let mut add = |form, bytes: &mut dyn Iterator<Item = u8>| {
+                let start = store.len();
+                store.extend(bytes, &mut masks);
+                patterns.push(Pattern {
+                    start,
+                    end: store.len(),
+                    needle: NeedleId(number),
+                    form,
+                });
+            };
+            if wanted.encoded {
+                each_form(|| needles.plain(number), add);
+            } else {
+                add(Form::Exact, &mut needles.plain(number));
+            }
         }
         let groups = Group::split(&store, &patterns, &mut masks);
         let longest = patterns.iter().map(Pattern::len).max().unwrap_or(0);
@@ -167,16 +200,17 @@ impl Match {
 
     fn to_hit(&self, compiled: &Compiled, base_offset: u64) -> Hit {
         let pattern = compiled.patterns[self.pattern];
-        let form = if self.len == pattern.len() {
-            Form::Exact
-        } else {
-            Form::Fragment
+        let whole = self.len == pattern.len();
+        let form = match pattern.form {
+            Form::Exact if !whole => Form::Fragment,
+            form => form,
         };
         Hit {
             offset: base_offset + self.start as u64,
             len: self.len as u64,
             needle: pattern.needle,
             form,
+            whole,
         }
     }
 }

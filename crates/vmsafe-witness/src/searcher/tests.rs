@@ -18,11 +18,13 @@ fn find(needles: &[impl AsRef<[u8]>], hay: &[u8]) -> Vec<Hit> {
 }
 
 fn hit(offset: usize, len: usize, needle: usize, form: Form) -> Hit {
+    let (offset, len, whole) = (offset as u64, len as u64, form == Form::Exact);
     Hit {
-        offset: offset as u64,
-        len: len as u64,
+        offset,
+        len,
         needle: NeedleId(needle),
         form,
+        whole,
     }
 }
 
@@ -276,4 +278,56 @@ proptest! {
     fn agrees_with_the_oracle((needles, hay) in any_case()) {
         prop_assert_eq!(sorted(find(&needles, &hay)), oracle(&needles, &hay));
     }
+}
+
+#[test]
+fn finds_every_form_and_its_parts() {
+    let needles = needles_of(&[
+        b"correct horse battery staple?>",
+        b"another secret of the set?>!!?",
+    ]);
+    let wanted = Wanted { encoded: true };
+    let searcher = Searcher::with(&needles, &wanted);
+    each_form(
+        || needles.plain(0),
+        |form, bytes| {
+            let bytes: Vec<u8> = bytes.collect();
+            for offset in 0..17 {
+                for cut in [0, 1, 3] {
+                    let hay = [
+                        &vec![b'#'; offset],
+                        &bytes[..bytes.len() - cut],
+                        &b"#####"[..],
+                    ]
+                    .concat();
+                    let mut hits = Vec::new();
+                    searcher.search(0, &hay, &mut |hit| hits.push(hit));
+                    let form = if form == Form::Exact && cut > 0 {
+                        Form::Fragment
+                    } else {
+                        form
+                    };
+                    let len = (bytes.len() - cut) as u64;
+                    let found = |hit: &Hit| {
+                        hit.offset == offset as u64
+                            && hit.len == len
+                            && hit.needle == NeedleId(0)
+                            && hit.whole == (cut == 0)
+                            && (hit.form == form || (cut > 0 && form == Form::Base64Url))
+                    };
+                    assert!(
+                        hits.iter().any(found),
+                        "{form} at {offset} less {cut}: {hits:?}"
+                    );
+                    assert_eq!(hits.len(), 1, "{form} at {offset} less {cut}");
+                }
+            }
+        },
+    );
+    let plain_only = Searcher::new(&needles);
+    let mut hits = 0;
+    plain_only.search(0, &needles.plain(0).rev().collect::<Vec<u8>>(), &mut |_| {
+        hits += 1
+    });
+    assert_eq!(hits, 0);
 }

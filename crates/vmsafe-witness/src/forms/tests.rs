@@ -1,0 +1,85 @@
+use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
+use proptest::prelude::*;
+
+use super::*;
+
+fn forms(needle: &[u8]) -> Vec<(Form, Vec<u8>)> {
+    let mut all = Vec::new();
+    each_form(
+        || needle.iter().copied(),
+        |form, bytes| all.push((form, bytes.collect())),
+    );
+    all
+}
+
+fn of(needle: &[u8], form: Form) -> Vec<Vec<u8>> {
+    forms(needle)
+        .into_iter()
+        .filter(|made| made.0 == form)
+        .map(|made| made.1)
+        .collect()
+}
+
+#[test]
+fn spells_a_text_in_every_form() {
+    let text = "pässword€😀".as_bytes();
+    assert_eq!(of(text, Form::Exact), [text]);
+    assert_eq!(of(text, Form::Hex), [b"70c3a47373776f7264e282acf09f9880"]);
+    assert_eq!(
+        of(text, Form::HexUpper),
+        [b"70C3A47373776F7264E282ACF09F9880"]
+    );
+    let wide: Vec<u8> = "pässword€😀"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert_eq!(of(text, Form::Utf16), [wide]);
+    let mut reversed = text.to_vec();
+    reversed.reverse();
+    assert_eq!(of(text, Form::Reversed), [reversed]);
+}
+
+#[test]
+fn leaves_out_forms_that_equal_another() {
+    assert_eq!(of(b"0123456789", Form::HexUpper), [[0_u8; 0]; 0]);
+    assert_eq!(of(b"abcddcba", Form::Reversed), [[0_u8; 0]; 0]);
+    assert_eq!(of(b"plain text", Form::Base64Url), [[0_u8; 0]; 0]);
+    assert_eq!(of(&[0xfb; 9], Form::Base64Url).len(), 3);
+}
+
+#[test]
+fn what_is_no_text_has_no_utf16() {
+    for bytes in [
+        &b"broken\xff text"[..],
+        b"cut short \xc3",
+        b"overlong \xc0\x80",
+        b"\x80start",
+    ] {
+        assert_eq!(of(bytes, Form::Utf16), [[0_u8; 0]; 0]);
+    }
+}
+
+proptest! {
+    #[test]
+    fn base64_of_any_surroundings_holds_one_of_the_forms(
+        before in proptest::collection::vec(any::<u8>(), 0..7),
+        needle in proptest::collection::vec(any::<u8>(), 8..50),
+        after in proptest::collection::vec(any::<u8>(), 0..7),
+    ) {
+        let whole = [&before[..], &needle, &after].concat();
+        let holds = |text: &str, parts: &[Vec<u8>]| {
+            let found = |part: &Vec<u8>| text.as_bytes().windows(part.len()).any(|at| at == part);
+            parts.iter().filter(|part| found(part)).count()
+        };
+        let standard = of(&needle, Form::Base64);
+        prop_assert_eq!(standard.len(), 3);
+        prop_assert!(holds(&Base64Unpadded::encode_string(&whole), &standard) >= 1);
+        // Url forms that equal the standard ones are left out.
+        let url = [standard, of(&needle, Form::Base64Url)].concat();
+        prop_assert!(holds(&Base64UrlUnpadded::encode_string(&whole), &url) >= 1);
+        // A form leaves out less than one character at each end.
+        for form in &url {
+            prop_assert!(form.len() * 6 + 10 > needle.len() * 8);
+        }
+    }
+}
