@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::time::Instant;
 
-use vmsafe_witness::{Needles, Searcher, scan_file};
+use vmsafe_witness::{Needles, Searcher, Wanted, scan_file};
 
 fn random(len: usize, mut state: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(len + 8);
@@ -18,14 +18,14 @@ fn random(len: usize, mut state: u64) -> Vec<u8> {
     bytes
 }
 
-fn searcher(count: u64, len: usize) -> Searcher {
+fn searcher(count: u64, len: usize, wanted: &Wanted) -> Searcher {
     let mut needles = Needles::new();
     for seed in 1..=count {
         needles
             .push(&random(len, seed << 20))
             .expect("a usable needle");
     }
-    Searcher::new(&needles)
+    Searcher::with(&needles, wanted)
 }
 
 fn main() {
@@ -33,16 +33,20 @@ fn main() {
         .nth(1)
         .map(|path| File::open(path).expect("a readable file"));
     let hay = random(256 << 20, 42);
-    for (count, len) in [
-        (1, 32),
-        (100, 32),
-        (1_000, 32),
-        (10_000, 32),
-        (1_000, 12),
-        (1_000, 8),
+    let (plain, all) = (Wanted::default(), Wanted::everything());
+    for (count, len, wanted, name) in [
+        (1, 32, &plain, "plain"),
+        (100, 32, &plain, "plain"),
+        (1_000, 32, &plain, "plain"),
+        (10_000, 32, &plain, "plain"),
+        (1_000, 12, &plain, "plain"),
+        (1_000, 8, &plain, "plain"),
+        (100, 32, &all, "all forms"),
+        (1_000, 32, &all, "all forms"),
+        (10_000, 32, &all, "all forms"),
     ] {
         let built = Instant::now();
-        let searcher = searcher(count, len);
+        let searcher = searcher(count, len, wanted);
         let built = built.elapsed();
         let started = Instant::now();
         let mut hits = 0;
@@ -62,7 +66,7 @@ fn main() {
         )]
         let rate = bytes as f64 / started.elapsed().as_secs_f64() / 1e6;
         println!(
-            "{count:6} needles of {len:2} bytes: {rate:6.0} MB/s, {hits} hits, built in {built:.0?}"
+            "{count:6} needles of {len:2} bytes, {name}: {rate:6.0} MB/s, {hits} hits, built in {built:.0?}"
         );
     }
 }

@@ -31,6 +31,16 @@ impl Masked {
         self.masked[at] ^ self.mask[at]
     }
 
+    /// Whether `window` stands at `at`.
+    pub(crate) fn is_window(&self, at: usize, window: &[u8]) -> bool {
+        let stored = self.masked[at..at + window.len()]
+            .iter()
+            .zip(&self.mask[at..]);
+        stored
+            .zip(window)
+            .all(|((masked, mask), byte)| byte ^ mask == *masked)
+    }
+
     /// How many bytes of `hay` equal those from `at` on, at most up to `end`.
     pub(crate) fn matches_forward(&self, at: usize, end: usize, hay: &[u8]) -> usize {
         let stored = self.masked[at..end].iter().zip(&self.mask[at..end]);

@@ -227,9 +227,12 @@ impl Compiled {
         self.patterns.partition_point(|pattern| pattern.end <= at)
     }
 
-    /// Extends an equality of `hay[at]` and the byte `stored` of the store both ways, and keeps it
-    /// if it is long enough.
+    /// If the window at `at` of `hay` stands at `stored` too, extends this equality both ways, and
+    /// keeps it if it is long enough.
     fn extend(&self, hay: &[u8], at: usize, stored: usize, matches: &mut Vec<Match>) {
+        if !self.store.is_window(stored, &hay[at..at + WINDOW]) {
+            return;
+        }
         let number = self.pattern_at(stored);
         let pattern = self.patterns[number];
         let from = stored - pattern.start;
@@ -242,9 +245,6 @@ impl Compiled {
             return;
         }
         let after = self.store.matches_forward(stored, pattern.end, &hay[at..]);
-        if after < WINDOW {
-            return;
-        }
         let before = self
             .store
             .matches_backward(pattern.start, stored, &hay[..at]);

@@ -8,16 +8,20 @@ use crate::masked::{MaskStream, Masked};
 /// The bytes of a window.
 pub(super) const WINDOW: usize = 8;
 
-/// Words of the filter for each window: 32 bits, of which a window sets two, so that about one in
-/// 270 foreign windows passes.
+/// A window sets three bits of one filter word, and there are about 32 bits for each window: one in
+/// about a thousand foreign windows passes.
 const FILTER_BITS_PER_WINDOW: usize = 32;
-/// 4 KiB to 8 MiB: from the first-level cache up to what the last-level cache still holds.
-const FILTER_WORDS: Range<u32> = 9..20;
+/// Words of a filter, as powers of two: from 4 KiB to 8 MiB, what a last-level cache still holds.
+const FEWEST_WORDS: u32 = 9;
+const MOST_WORDS: u32 = 20;
 
 /// Windows of many patterns. It holds hashes and positions, no byte of a pattern.
+///
+/// The filter is two filters in one array. Most encoded forms are ASCII and most memory is not:
+/// looking ASCII windows up in a part of their own keeps the other part small enough for the cache.
 pub(super) struct Windows {
     filter: Box<[u64]>,
-    filter_bits: u32,
+    parts: [Part; 2],
     /// Bucket `b` has the entries `starts[b]..starts[b + 1]`.
     starts: Box<[u32]>,
     bucket_bits: u32,
@@ -27,6 +31,19 @@ pub(super) struct Windows {
     runs: [bool; 256],
     key: u64,
     factor: u64,
+}
+
+/// One part of the filter: the words from `base` on, as many as a hash has values after `shift`.
+#[derive(Clone, Copy)]
+struct Part {
+    base: usize,
+    shift: u32,
+}
+
+/// Which part a window belongs to: 1 for ASCII, 0 for all else.
+#[inline]
+fn part_of(window: u64) -> usize {
+    usize::from(window & 0x8080_8080_8080_8080 == 0)
 }
 
 /// The window that begins at the start of `bytes`.
@@ -46,26 +63,10 @@ pub(super) fn repeated_byte(window: u64) -> Option<u8> {
 impl Windows {
     /// Builds the table of all windows in the `spans` of `store`.
     pub(super) fn build(store: &Masked, spans: &[Range<usize>], masks: &mut MaskStream) -> Self {
-        let count: usize = spans
-            .iter()
-            .map(|span| (span.len() + 1).saturating_sub(WINDOW))
-            .sum();
-        let words = (count * FILTER_BITS_PER_WINDOW)
-            .div_ceil(64)
-            .next_power_of_two();
-        let filter_bits = words.ilog2().clamp(FILTER_WORDS.start, FILTER_WORDS.end);
-        let bucket_bits = count.next_power_of_two().ilog2().max(1);
+        let mut counts = [0; 2];
+        each_window(store, spans, |window, _| counts[part_of(window)] += 1);
         loop {
-            let mut table = Self {
-                filter: vec![0; 1 << filter_bits].into(),
-                filter_bits,
-                starts: vec![0; (1 << bucket_bits) + 1].into(),
-                bucket_bits,
-                entries: Box::default(),
-                runs: [false; 256],
-                key: masks.next_word(),
-                factor: masks.next_word() | 1,
-            };
+            let mut table = Self::empty(counts, masks);
             table.fill(store, spans);
             // Zeros and ones fill much of any disk: they must not pass by an accident of hashing.
             let passes = |byte: u8| table.passes(u64::from_le_bytes([byte; WINDOW]));
@@ -78,12 +79,43 @@ impl Windows {
         }
     }
 
+    fn empty(counts: [usize; 2], masks: &mut MaskStream) -> Self {
+        let [binary, text] = counts.map(|count| {
+            let words = (count * FILTER_BITS_PER_WINDOW).div_ceil(64).max(1);
+            words
+                .next_power_of_two()
+                .ilog2()
+                .clamp(FEWEST_WORDS, MOST_WORDS)
+        });
+        let base = 1 << binary;
+        let bucket_bits = (counts[0] + counts[1]).max(2).ilog2();
+        Self {
+            filter: vec![0; base + (1 << text)].into(),
+            parts: [
+                Part {
+                    base: 0,
+                    shift: 64 - binary,
+                },
+                Part {
+                    base,
+                    shift: 64 - text,
+                },
+            ],
+            starts: vec![0; (1 << bucket_bits) + 1].into(),
+            bucket_bits,
+            entries: Box::default(),
+            runs: [false; 256],
+            key: masks.next_word(),
+            factor: masks.next_word() | 1,
+        }
+    }
+
     /// Whether `window` may be in the table.
     #[inline]
     pub(super) fn passes(&self, window: u64) -> bool {
         let hash = self.hash(window);
-        let word = self.filter[self.word(hash)];
-        word >> self.bit(hash, 6) & word >> self.bit(hash, 12) & 1 != 0
+        let word = self.filter[self.word(window, hash)];
+        word >> bit(hash, 26) & word >> bit(hash, 32) & word >> bit(hash, 38) & 1 != 0
     }
 
     /// The positions in the store whose window may be `window`.
@@ -106,20 +138,16 @@ impl Windows {
     #[inline]
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "shifted down to at most 20 bits"
+        reason = "at most MOST_WORDS bits remain"
     )]
-    fn word(&self, hash: u64) -> usize {
-        (hash >> (64 - self.filter_bits)) as usize & (self.filter.len() - 1)
-    }
-
-    #[inline]
-    fn bit(&self, hash: u64, below: u32) -> u64 {
-        hash >> (64 - self.filter_bits - below) & 63
+    fn word(&self, window: u64, hash: u64) -> usize {
+        let part = self.parts[part_of(window)];
+        part.base + (hash >> part.shift) as usize
     }
 
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "shifted down to at most 32 bits"
+        reason = "as many bits remain as there are buckets"
     )]
     fn bucket(&self, hash: u64) -> usize {
         (hash >> (64 - self.bucket_bits)) as usize
@@ -146,13 +174,19 @@ impl Windows {
 
     fn count(&mut self, window: u64) {
         let hash = self.hash(window);
-        let word = self.word(hash);
-        self.filter[word] |= 1 << self.bit(hash, 6) | 1 << self.bit(hash, 12);
+        let word = self.word(window, hash);
+        self.filter[word] |= 1 << bit(hash, 26) | 1 << bit(hash, 32) | 1 << bit(hash, 38);
         match repeated_byte(window) {
             Some(byte) => self.runs[usize::from(byte)] = true,
             None => self.starts[self.bucket(hash)] += 1,
         }
     }
+}
+
+/// One of the 64 bits of a word, from a part of the hash that does not choose the word.
+#[inline]
+fn bit(hash: u64, from: u32) -> u64 {
+    hash >> from & 63
 }
 
 /// Calls `visit` with each window of the spans and its position.
