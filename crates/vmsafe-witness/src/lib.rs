@@ -38,16 +38,19 @@
 mod buffer;
 mod forms;
 mod hit;
+mod keys;
 mod masked;
 mod needles;
 mod process;
 mod report;
 mod scan;
+mod schedule;
 mod searcher;
 
 pub use hit::{Form, Hit};
+pub use keys::{Fingerprint, KeyForm, KeyHit, KeyKind};
 pub use needles::{LONGEST_NEEDLE, NeedleError, NeedleId, Needles, SHORTEST_NEEDLE};
-pub use process::{ProcessHit, ProcessReport, scan_process};
+pub use process::{ProcessHit, ProcessKey, ProcessReport, scan_process};
 pub use report::{Gap, Progress, Report};
 pub use scan::{scan_file, scan_seekable, scan_stream};
 pub use searcher::{FEWEST_CHANGES, SHORTEST_FRAGMENT, Searcher, Wanted};

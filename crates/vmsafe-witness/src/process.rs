@@ -10,6 +10,7 @@ use std::io;
 
 use crate::buffer::Buffer;
 use crate::hit::Hit;
+use crate::keys::KeyHit;
 use crate::report::{Gap, Report};
 use crate::scan::{BLOCK, Pieces, Seekable, scan_alone};
 use crate::searcher::Searcher;
@@ -28,6 +29,18 @@ pub struct ProcessHit {
     pub permissions: String,
 }
 
+/// A key that was recognised in the memory of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessKey {
+    /// The key; its offset is the address.
+    pub key: KeyHit,
+    /// The mapping's name, as in [`ProcessHit`].
+    pub mapping: String,
+    /// The mapping's permissions, as in [`ProcessHit`].
+    pub permissions: String,
+}
+
 /// What a scan of a process found. Offsets are addresses.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -40,6 +53,8 @@ pub struct ProcessReport {
     pub hits: Vec<ProcessHit>,
     /// How many hits there were.
     pub hit_count: u64,
+    /// Keys that were recognised, by rising address, at most [`Report::MOST_HITS`].
+    pub keys: Vec<ProcessKey>,
     /// What could not be read; kernel pages such as `[vvar]` always are among them.
     pub gaps: Vec<Gap>,
 }
@@ -121,27 +136,38 @@ fn without(range: Range<u64>, own: &[Range<u64>]) -> Vec<(Range<u64>, bool)> {
     parts
 }
 
-fn with_names(report: Report, mappings: &[Mapping]) -> ProcessReport {
-    let name = |hit: Hit| {
-        let after = mappings.partition_point(|mapping| mapping.range.start <= hit.offset);
+fn with_names(mut report: Report, mappings: &[Mapping]) -> ProcessReport {
+    report.sort();
+    let at = |offset: u64| {
+        let after = mappings.partition_point(|mapping| mapping.range.start <= offset);
         let mapping = &mappings[after - 1];
-        let (mapping, permissions) = (mapping.name.clone(), mapping.permissions.clone());
+        (mapping.name.clone(), mapping.permissions.clone())
+    };
+    let name_hit = |hit: Hit| {
+        let (mapping, permissions) = at(hit.offset);
         ProcessHit {
             hit,
             mapping,
             permissions,
         }
     };
-    let mut hits = report.hits;
-    hits.sort_unstable();
+    let name_key = |key: KeyHit| {
+        let (mapping, permissions) = at(key.offset);
+        ProcessKey {
+            key,
+            mapping,
+            permissions,
+        }
+    };
     ProcessReport {
         covered_bytes: report.covered_bytes,
         total_bytes: mappings
             .iter()
             .map(|mapping| mapping.range.end - mapping.range.start)
             .sum(),
-        hits: hits.into_iter().map(name).collect(),
+        hits: report.hits.into_iter().map(name_hit).collect(),
         hit_count: report.hit_count,
+        keys: report.keys.into_iter().map(name_key).collect(),
         gaps: report.gaps,
     }
 }

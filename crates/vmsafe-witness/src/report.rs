@@ -3,6 +3,14 @@
 use core::cell::Cell;
 
 use crate::hit::Hit;
+use crate::keys::KeyHit;
+
+/// What one piece of memory held.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) hits: Vec<Hit>,
+    pub(crate) keys: Vec<KeyHit>,
+}
 
 /// How far a scan has come.
 #[derive(Debug)]
@@ -12,10 +20,12 @@ pub struct Progress<'a> {
     pub covered: u64,
     /// Bytes in all, if known beforehand.
     pub total: Option<u64>,
-    /// Hits so far.
+    /// Hits so far, of needles and of keys.
     pub hits: u64,
     /// The hits since the last call, so that they can be shown, or kept, before the scan ends.
     pub fresh: &'a [Hit],
+    /// The same for keys that were recognised.
+    pub fresh_keys: &'a [KeyHit],
     pub(crate) stop: &'a Cell<bool>,
 }
 
@@ -50,6 +60,10 @@ pub struct Report {
     pub hits: Vec<Hit>,
     /// How many hits there were, also those beyond [`Report::MOST_HITS`].
     pub hit_count: u64,
+    /// Keys that were recognised, by rising offset, at most [`Report::MOST_HITS`].
+    pub keys: Vec<KeyHit>,
+    /// How many keys there were.
+    pub key_count: u64,
     /// What was not searched, by rising offset.
     pub gaps: Vec<Gap>,
 }
@@ -68,10 +82,19 @@ impl Report {
                 .is_none_or(|total| total == self.covered_bytes)
     }
 
-    pub(crate) fn add_hits(&mut self, fresh: &[Hit]) {
-        self.hit_count += fresh.len() as u64;
+    pub(crate) fn add(&mut self, found: &Found) {
+        self.hit_count += found.hits.len() as u64;
+        self.key_count += found.keys.len() as u64;
         let room = Self::MOST_HITS - self.hits.len();
-        self.hits.extend_from_slice(&fresh[..fresh.len().min(room)]);
+        self.hits.extend(found.hits.iter().take(room));
+        let room = Self::MOST_HITS - self.keys.len();
+        self.keys.extend(found.keys.iter().take(room));
+    }
+
+    /// Puts the hits in order: those of adjacent pieces can overlap.
+    pub(crate) fn sort(&mut self) {
+        self.hits.sort_unstable();
+        self.keys.sort_unstable();
     }
 
     /// Adds a gap; one that continues the last for the same reason makes it longer.

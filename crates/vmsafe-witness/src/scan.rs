@@ -25,8 +25,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use crate::buffer::Buffer;
-use crate::hit::Hit;
-use crate::report::{Gap, Progress, Report};
+use crate::report::{Found, Gap, Progress, Report};
 use crate::searcher::Searcher;
 
 pub(crate) use pieces::{Piece, Pieces, Step};
@@ -86,7 +85,7 @@ pub fn scan_seekable<R: Read + Seek + Send>(
 pub(crate) struct Done {
     number: u64,
     covered: u64,
-    hits: Vec<Hit>,
+    found: Found,
     gap: Option<Gap>,
 }
 
@@ -124,7 +123,7 @@ pub(crate) fn scan_pieces<S: ByteSource>(
             stop.store(tally.stop.get(), Ordering::Relaxed);
         }
     });
-    tally.report.hits.sort_unstable();
+    tally.report.sort();
     tally.report
 }
 
@@ -138,7 +137,7 @@ pub(crate) fn scan_alone<S: ByteSource>(
     while let Some(step) = pieces.next(buffer, false) {
         let done = finish(searcher, 0, step, buffer);
         report.covered_bytes += done.covered;
-        report.add_hits(&done.hits);
+        report.add(&done.found);
         done.gap.into_iter().for_each(|gap| report.add_gap(gap));
     }
 }
@@ -165,30 +164,31 @@ fn finish(searcher: &Searcher, number: u64, step: Step, buffer: &Buffer) -> Done
         Step::Gap(gap) => Done {
             number,
             covered: 0,
-            hits: Vec::new(),
+            found: Found::default(),
             gap: Some(gap),
         },
         Step::Piece(piece) => {
-            let hits = new_hits(searcher, &piece, buffer);
+            let found = newly_found(searcher, &piece, buffer);
             Done {
                 number,
                 covered: piece.fresh,
-                hits,
+                found,
                 gap: None,
             }
         }
     }
 }
 
-/// The hits of a piece that no earlier piece has reported, less those that a later one will.
+/// What a piece holds that no earlier piece has reported, less what a later one will.
 ///
 /// A hit belongs to the piece in whose fresh bytes it ends. A fragment that ends where the piece
-/// ends may be the beginning of more: it waits for the next piece, which holds all of it.
-fn new_hits(searcher: &Searcher, piece: &Piece, buffer: &Buffer) -> Vec<Hit> {
+/// ends may be the beginning of more: it waits for the next piece, which holds all of it. So does
+/// a schedule that ends behind the piece.
+fn newly_found(searcher: &Searcher, piece: &Piece, buffer: &Buffer) -> Found {
     let bytes = piece.bytes(buffer);
     let end = piece.offset + bytes.len() as u64;
     let fresh_from = end - piece.fresh;
-    let mut hits = searcher.search_piece(piece.offset, bytes);
+    let mut hits = searcher.hits(piece.offset, bytes);
     hits.retain(|hit| {
         if hit.whole {
             hit.end() > fresh_from
@@ -196,7 +196,9 @@ fn new_hits(searcher: &Searcher, piece: &Piece, buffer: &Buffer) -> Vec<Hit> {
             hit.end() >= fresh_from && (hit.end() < end || piece.is_last)
         }
     });
-    hits
+    let mut keys = searcher.keys(piece.offset, bytes);
+    keys.retain(|key| key.end() > fresh_from && (key.end() <= end || piece.is_last));
+    Found { hits, keys }
 }
 
 /// Puts results back into the order of their offsets and keeps count.
@@ -228,15 +230,16 @@ impl<'a> Tally<'a> {
         while let Some(done) = self.waiting.remove(&self.next) {
             self.next += 1;
             self.report.covered_bytes += done.covered;
-            self.report.add_hits(&done.hits);
+            self.report.add(&done.found);
             if let Some(gap) = done.gap {
                 self.report.add_gap(gap);
             }
             (self.progress)(&Progress {
                 covered: self.report.covered_bytes,
                 total: self.report.total_bytes,
-                hits: self.report.hit_count,
-                fresh: &done.hits,
+                hits: self.report.hit_count + self.report.key_count,
+                fresh: &done.found.hits,
+                fresh_keys: &done.found.keys,
                 stop: &self.stop,
             });
         }

@@ -29,8 +29,10 @@ use std::sync::Arc;
 
 use crate::forms::each_form;
 use crate::hit::{Form, Hit};
+use crate::keys::KeyHit;
 use crate::masked::{MaskStream, Masked};
 use crate::needles::{NeedleId, Needles};
+use crate::schedule::{self, find_schedules};
 
 use group::Group;
 use settle::settle;
@@ -55,13 +57,18 @@ pub struct Searcher {
 pub struct Wanted {
     /// Needles also reversed, in hexadecimal, base64 and UTF-16, and in fragments of these.
     pub encoded: bool,
+    /// AES keys that are not known, by their key schedules.
+    pub schedules: bool,
 }
 
 impl Wanted {
     /// Everything that can be looked for.
     #[must_use]
     pub fn everything() -> Self {
-        Self { encoded: true }
+        Self {
+            encoded: true,
+            schedules: true,
+        }
     }
 }
 
@@ -85,7 +92,7 @@ struct Compiled {
     /// In the order of their place in the store.
     patterns: Vec<Pattern>,
     groups: Vec<Group>,
-    longest: usize,
+    wanted: Wanted,
 }
 
 /// Matches beyond this number are first freed of repetitions (a periodic needle matches itself).
@@ -123,13 +130,12 @@ impl Searcher {
             }
         }
         let groups = Group::split(&store, &patterns, &mut masks);
-        let longest = patterns.iter().map(Pattern::len).max().unwrap_or(0);
         Self {
             compiled: Arc::new(Compiled {
                 store,
                 patterns,
                 groups,
-                longest,
+                wanted: wanted.clone(),
             }),
         }
     }
@@ -139,13 +145,16 @@ impl Searcher {
     ///
     /// A fragment that lies within another hit is not reported.
     pub fn search(&self, base_offset: u64, bytes: &[u8], found: &mut dyn FnMut(Hit)) {
-        for hit in self.search_piece(base_offset, bytes) {
-            found(hit);
-        }
+        self.hits(base_offset, bytes).into_iter().for_each(found);
     }
 
-    /// As [`Searcher::search`], collected.
-    pub(crate) fn search_piece(&self, base_offset: u64, bytes: &[u8]) -> Vec<Hit> {
+    /// Reports each place in `bytes` where a key that was not known beforehand is recognised, by
+    /// rising offset; of the kinds that the searcher was told to look for.
+    pub fn search_keys(&self, base_offset: u64, bytes: &[u8], found: &mut dyn FnMut(KeyHit)) {
+        self.keys(base_offset, bytes).into_iter().for_each(found);
+    }
+
+    pub(crate) fn hits(&self, base_offset: u64, bytes: &[u8]) -> Vec<Hit> {
         let compiled = &*self.compiled;
         let mut matches = Vec::new();
         for group in &compiled.groups {
@@ -155,15 +164,29 @@ impl Searcher {
         settle(matches.iter().map(to_hit).collect())
     }
 
-    /// How many bytes two adjacent pieces must share so that no hit is lost between them.
-    pub(crate) fn overlap(&self) -> usize {
-        self.compiled.longest
+    pub(crate) fn keys(&self, base_offset: u64, bytes: &[u8]) -> Vec<KeyHit> {
+        if self.compiled.wanted.schedules {
+            find_schedules(base_offset, bytes)
+        } else {
+            Vec::new()
+        }
     }
 
-    /// Whether there is nothing to look for.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.compiled.patterns.is_empty()
+    /// How many bytes two adjacent pieces must share so that no hit is lost between them.
+    pub(crate) fn overlap(&self) -> usize {
+        let longest = self
+            .compiled
+            .patterns
+            .iter()
+            .map(Pattern::len)
+            .max()
+            .unwrap_or(0);
+        let schedule = if self.compiled.wanted.schedules {
+            schedule::OVERLAP
+        } else {
+            0
+        };
+        longest.max(schedule)
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::buffer::PAGE;
 use crate::searcher::tests::any_case;
-use crate::{Form, NeedleId, Needles};
+use crate::{Form, Hit, NeedleId, Needles};
 
 fn searcher(needles: &[impl AsRef<[u8]>]) -> Searcher {
     let mut set = Needles::new();

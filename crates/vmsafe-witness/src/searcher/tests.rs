@@ -286,7 +286,10 @@ fn finds_every_form_and_its_parts() {
         b"correct horse battery staple?>",
         b"another secret of the set?>!!?",
     ]);
-    let wanted = Wanted { encoded: true };
+    let wanted = Wanted {
+        encoded: true,
+        ..Wanted::default()
+    };
     let searcher = Searcher::with(&needles, &wanted);
     each_form(
         || needles.plain(0),

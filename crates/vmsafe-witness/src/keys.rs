@@ -1,0 +1,134 @@
+//! Keys that were not known beforehand, recognised by their structure.
+
+use core::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// What kind of key was recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum KeyKind {
+    /// AES with a 128-bit key.
+    Aes128,
+    /// AES with a 192-bit key.
+    Aes192,
+    /// AES with a 256-bit key.
+    Aes256,
+}
+
+impl KeyKind {
+    /// The name in reports, in kebab case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aes128 => "aes-128",
+            Self::Aes192 => "aes-192",
+            Self::Aes256 => "aes-256",
+        }
+    }
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How a recognised key is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum KeyForm {
+    /// The round keys of encryption, as FIPS 197 lists them.
+    Schedule,
+    /// The same, each 32-bit word in the other byte order.
+    ScheduleSwapped,
+    /// The round keys from the last to the first.
+    ReversedSchedule,
+    /// The same, each 32-bit word in the other byte order.
+    ReversedScheduleSwapped,
+    /// The round keys of the equivalent inverse cipher: from the last to the first, all but the
+    /// two outer ones passed through `InvMixColumns`.
+    DecryptionSchedule,
+    /// The same, each 32-bit word in the other byte order.
+    DecryptionScheduleSwapped,
+}
+
+impl KeyForm {
+    /// The name in reports, in kebab case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::ScheduleSwapped => "schedule-swapped",
+            Self::ReversedSchedule => "reversed-schedule",
+            Self::ReversedScheduleSwapped => "reversed-schedule-swapped",
+            Self::DecryptionSchedule => "decryption-schedule",
+            Self::DecryptionScheduleSwapped => "decryption-schedule-swapped",
+        }
+    }
+}
+
+impl fmt::Display for KeyForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Tells two keys apart without giving either away: the first 8 bytes of the SHA-256 of the key.
+///
+/// A key that can be guessed can be confirmed by it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint([u8; 8]);
+
+impl Fingerprint {
+    pub(crate) fn of(key: &[u8]) -> Self {
+        let mut first = [0; 8];
+        first.copy_from_slice(&Sha256::digest(key)[..8]);
+        Self(first)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 8] {
+        self.0
+    }
+}
+
+/// In hexadecimal.
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
+/// One place where a key was recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct KeyHit {
+    /// Where it begins, in bytes from the start of what was searched.
+    pub offset: u64,
+    /// How many bytes it takes in that form.
+    pub len: u64,
+    /// What it is.
+    pub kind: KeyKind,
+    /// How it is laid out.
+    pub form: KeyForm,
+    /// How many of these bytes are as they should be: `len` unless a part was overwritten.
+    pub matching: u64,
+    /// Which key it is.
+    pub fingerprint: Fingerprint,
+}
+
+impl KeyHit {
+    /// The offset just behind the key.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset + self.len
+    }
+}
