@@ -119,17 +119,21 @@ impl Relation {
 
 /// Calls `found` with each relation and place where an aligned word of it is zero.
 pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Relation, usize)) {
+    // The vector instructions that this processor has.
+    let vectors = pulp::Arch::new();
     let mut at = 0;
-    while let Some(chunk) = hay.get(at..at + STEP_BYTES + REACH_BYTES) {
-        if any_zero(&words(chunk)) {
-            let zeros = hay[at..].iter().take_while(|byte| **byte == 0).count();
-            if zeros >= STEP_BYTES + REACH_BYTES {
-                at += (zeros - REACH_BYTES) / 4 * 4;
-                continue;
-            }
+    loop {
+        at = vectors.dispatch(Next { hay, at });
+        let Some(chunk) = hay.get(at..at + STEP_BYTES + REACH_BYTES) else {
+            break;
+        };
+        let zeros = hay[at..].iter().take_while(|byte| **byte == 0).count();
+        if zeros >= STEP_BYTES + REACH_BYTES {
+            at += (zeros - REACH_BYTES) / 4 * 4;
+        } else {
             report(chunk, at, found);
+            at += STEP_BYTES;
         }
-        at += STEP_BYTES;
     }
     // The end, made as long as a step by bytes whose sum is not zero.
     let rest = &hay[at.min(hay.len())..];
@@ -142,14 +146,36 @@ pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Relation, usize))
     }
 }
 
-#[inline]
+/// The search for the next step with a zero word, or for the first place that is no whole step.
+struct Next<'a> {
+    hay: &'a [u8],
+    at: usize,
+}
+
+impl pulp::NullaryFnOnce for Next<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn call(self) -> usize {
+        let mut at = self.at;
+        while let Some(chunk) = self.hay.get(at..at + STEP_BYTES + REACH_BYTES) {
+            if any_zero(&words(chunk)) {
+                return at;
+            }
+            at += STEP_BYTES;
+        }
+        at
+    }
+}
+
+#[inline(always)]
 fn words(chunk: &[u8]) -> [u32; STEP + REACH] {
     let bytes = chunk.as_chunks().0;
     core::array::from_fn(|nth| u32::from_le_bytes(bytes[nth]))
 }
 
 /// Whether a word of any relation is zero.
-#[inline]
+#[inline(always)]
 fn any_zero(words: &[u32; STEP + REACH]) -> bool {
     let mut zeros = [0_u32; STEP];
     for relation in &RELATIONS {
