@@ -70,6 +70,10 @@ impl Kernel for Absent {
         0
     }
 
+    fn is_inherited(&self, _region: Region) -> bool {
+        false
+    }
+
     fn lock_limit(&self) -> Answer<LockLimit> {
         no(Call::LockLimit)
     }

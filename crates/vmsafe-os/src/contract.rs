@@ -1,7 +1,7 @@
 //! The contract: everything that vmsafe asks of an operating system, on one page.
 //!
 //! ```text
-//!   Kernel  memory:  map  unmap  lock  advise  protect  facts  peek   forks:  epoch  on_fork
+//!   Kernel  memory:  map  unmap  lock  advise  protect  facts  peek   forks:  epoch  on_fork  is_inherited
 //!           files:   create  reopen                                   limits: lock_limit  hibernation
 //!   Store   a file:  filesystem  allocate  map  write  flush  sync  read_back  punch  truncate  unlink
 //! ```
@@ -184,6 +184,11 @@ pub trait Kernel: Sync + fmt::Debug {
 
     /// A number that differs between a process and its children.
     fn epoch(&self) -> u64;
+
+    /// In a child: whether it has the region that its parent arranged for with
+    /// [`on_fork`](Kernel::on_fork). False for what was kept from it, and for what could not be
+    /// locked again or copied, and so faults.
+    fn is_inherited(&self, region: Region) -> bool;
 
     /// The limit on locked memory.
     fn lock_limit(&self) -> Answer<LockLimit>;

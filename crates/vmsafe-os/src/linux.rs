@@ -66,6 +66,10 @@ impl Kernel for Linux {
         fork::epoch()
     }
 
+    fn is_inherited(&self, region: Region) -> bool {
+        fork::is_inherited(region)
+    }
+
     fn lock_limit(&self) -> Answer<LockLimit> {
         limits::lock_limit()
     }

@@ -24,7 +24,6 @@ pub struct Mapping {
     kernel: &'static dyn Kernel,
     region: Region,
     epoch: u64,
-    fork: Option<Fork>,
     access: Access,
 }
 
@@ -50,7 +49,6 @@ impl Mapping {
             kernel,
             region,
             epoch: kernel.epoch(),
-            fork: None,
             access: Access::ReadWrite,
         }
     }
@@ -79,10 +77,11 @@ impl Mapping {
         self.kernel
     }
 
-    /// False in a child that the mapping was kept from.
+    /// False in a child that the mapping was kept from, or that could not be given it: an access
+    /// there faults.
     #[must_use]
     pub fn is_present(&self) -> bool {
-        self.epoch == self.kernel.epoch() || self.fork.is_some_and(|fork| fork != Fork::Absent)
+        self.epoch == self.kernel.epoch() || self.kernel.is_inherited(self.region)
     }
 
     /// The bytes. Only for memory that nobody else changes; see [`Mapping::copy_out`].
@@ -203,9 +202,7 @@ impl Mapping {
             Fork::Absent | Fork::Moved => Advice::DontFork,
         })?;
         // SAFETY: the region is ours until `unmap`, which ends the arrangement.
-        unsafe { self.kernel.on_fork(self.region, source, fork) }?;
-        self.fork = Some(fork);
-        Ok(())
+        unsafe { self.kernel.on_fork(self.region, source, fork) }
     }
 
     /// Writes a mapping of `store` back to its medium and waits.

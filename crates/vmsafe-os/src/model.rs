@@ -119,9 +119,30 @@ impl Model {
         self.state().memory.ignores_advice = true;
     }
 
+    /// Lets a lock be granted without any effect.
+    pub fn ignore_locks(&self) {
+        self.state().memory.ignores_locks = true;
+    }
+
+    /// Lets writes to the files that there are be granted and never reach their medium.
+    pub fn drop_writes(&self) {
+        let mut state = self.state();
+        state
+            .files
+            .values_mut()
+            .for_each(|file| file.worn_out = true);
+    }
+
     /// Makes this process a child: pages that are not for children are absent from now on.
     pub fn fork(&self) {
         self.state().epoch += 1;
+    }
+
+    /// As [`Model::fork`], with a child that can neither lock nor copy: all pages are absent.
+    pub fn fork_into_nothing(&self) {
+        let mut state = self.state();
+        state.epoch += 1;
+        state.memory.shut();
     }
 
     /// Writes a file back as memory pressure does: what lies behind its end is zeroed in memory up
@@ -166,6 +187,16 @@ impl Model {
             .get(path)
             .filter(|file| file.named)
             .map(|file| file.disk.clone())
+    }
+
+    /// How many files have a name.
+    #[must_use]
+    pub fn named(&self) -> usize {
+        self.state()
+            .files
+            .values()
+            .filter(|file| file.named)
+            .count()
     }
 
     /// How often memory came back that was not zero.
@@ -221,6 +252,7 @@ impl Kernel for Model {
     }
 
     unsafe fn unmap(&self, region: Region) -> Answer<()> {
+        self.state().memory.inspect(region);
         self.pass(Call::Unmap)?;
         let mut state = self.state();
         state
@@ -235,7 +267,9 @@ impl Kernel for Model {
         self.pass(Call::Lock)?;
         let mut state = self.state();
         state.charge(span.len, Call::Lock)?;
-        state.memory.facts_mut(span).locked = true;
+        if !state.memory.ignores_locks {
+            state.memory.facts_mut(span).locked = true;
+        }
         Ok(())
     }
 
@@ -273,12 +307,18 @@ impl Kernel for Model {
         Ok(!self.state().memory.is_secret(span))
     }
 
-    unsafe fn on_fork(&self, _region: Region, _source: Source, _fork: Fork) -> Answer<()> {
-        self.pass(Call::OnFork)
+    unsafe fn on_fork(&self, region: Region, _source: Source, fork: Fork) -> Answer<()> {
+        self.pass(Call::OnFork)?;
+        self.state().memory.arrange(region, fork);
+        Ok(())
     }
 
     fn epoch(&self) -> u64 {
         self.state().epoch
+    }
+
+    fn is_inherited(&self, region: Region) -> bool {
+        self.state().memory.is_inherited(region)
     }
 
     fn lock_limit(&self) -> Answer<LockLimit> {

@@ -61,6 +61,39 @@ pub enum Call {
     Unlink,
 }
 
+impl Call {
+    /// All of them, in the order of the contract.
+    pub const ALL: [Self; 27] = [
+        Self::MapSecret,
+        Self::MapAnonymous,
+        Self::Unmap,
+        Self::Lock,
+        Self::DontDump,
+        Self::DontFork,
+        Self::WipeOnFork,
+        Self::Unmergeable,
+        Self::PageOut,
+        Self::Protect,
+        Self::Facts,
+        Self::Peek,
+        Self::OnFork,
+        Self::LockLimit,
+        Self::Create,
+        Self::Reopen,
+        Self::FileSystem,
+        Self::Length,
+        Self::SetLength,
+        Self::Allocate,
+        Self::MapFile,
+        Self::Write,
+        Self::Flush,
+        Self::Sync,
+        Self::ReadBack,
+        Self::Punch,
+        Self::Unlink,
+    ];
+}
+
 /// A refusal: which call, and the kernel's reason.
 #[derive(Debug)]
 pub struct Refused {
@@ -135,5 +168,28 @@ impl fmt::Display for Call {
             Self::Punch => "to give the file's blocks back",
             Self::Unlink => "to remove the file",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_calls_are_listed_in_order() {
+        for (place, call) in Call::ALL.into_iter().enumerate() {
+            assert_eq!(call as usize, place, "{call:?}");
+        }
+        assert_eq!(Call::Unlink as usize + 1, Call::ALL.len());
+    }
+
+    #[test]
+    fn a_refusal_names_the_call_and_keeps_the_reason() {
+        let refused = Refused::because(Call::Lock, io::ErrorKind::OutOfMemory, "full");
+        assert_eq!(
+            refused.to_string(),
+            "the system refused to lock memory: full"
+        );
+        assert_eq!(refused.kind(), io::ErrorKind::OutOfMemory);
     }
 }

@@ -36,6 +36,8 @@ struct Entry {
     region: Region,
     source: Source,
     fork: Fork,
+    /// The process in which the region can be used; a child that has it says so.
+    usable_in: u64,
     /// During a fork: the copy that the child will adopt.
     copy: Option<Span>,
 }
@@ -74,9 +76,17 @@ pub(super) fn remember(region: Region, source: Source, fork: Fork) -> Answer<()>
         region,
         source,
         fork,
+        usable_in: epoch(),
         copy: None,
     });
     Ok(())
+}
+
+/// Whether this process has what its parent arranged for.
+pub(super) fn is_inherited(region: Region) -> bool {
+    let here = epoch();
+    let has = |entry: &Entry| entry.region == region && entry.usable_in == here;
+    registry().entries.iter().any(has)
 }
 
 /// Ends the arrangement.
@@ -167,7 +177,10 @@ extern "C" fn in_child() {
             (Fork::Wiped, _) => unsafe { memory::lock(inner) }.is_ok(),
             (Fork::Moved, Some(copy)) => adopt(copy, inner, entry.source),
         };
-        if !kept {
+        if kept {
+            // `remember` asked first, so that this starts nothing new inside a fork.
+            entry.usable_in = epoch();
+        } else {
             shut(inner);
         }
     }

@@ -17,7 +17,7 @@ pub(super) fn lock_limit() -> Answer<LockLimit> {
         .and_then(|me| me.status())
         .map_err(refused)?;
     let used = status.vmlck.unwrap_or(0).saturating_mul(1024);
-    if status.capeff & CAP_IPC_LOCK != 0 {
+    if status.capeff & CAP_IPC_LOCK != 0 && in_first_user_namespace() {
         return Ok(LockLimit {
             soft: None,
             hard: None,
@@ -30,6 +30,13 @@ pub(super) fn lock_limit() -> Answer<LockLimit> {
         hard: limit.maximum,
         used,
     })
+}
+
+/// mlock(2) asks for the capability in the first user namespace; a container's root holds it in
+/// another, where it counts for nothing. The first one maps all numbers to themselves.
+fn in_first_user_namespace() -> bool {
+    fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
 /// The kernel lists `disk` in /sys/power/state only while it would hibernate; an open secret file of

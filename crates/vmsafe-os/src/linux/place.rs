@@ -80,7 +80,10 @@ fn upper(options: &Options) -> Upper {
     };
     match fs::statfs(Path::new(path)).map(|statfs| kind_of_magic(statfs.f_type)) {
         Ok(FsKind::Tmpfs | FsKind::Ramfs) => Upper::Swappable,
-        Ok(FsKind::Overlay(_) | FsKind::Other) | Err(_) => Upper::Unknown,
+        // A server's or a process's memory is out of sight, wherever its layer is mounted.
+        Ok(FsKind::Overlay(_) | FsKind::Other | FsKind::Network | FsKind::Fuse) | Err(_) => {
+            Upper::Unknown
+        }
         Ok(_) => Upper::Disk,
     }
 }
@@ -91,19 +94,19 @@ fn journals(mount: &MountInfo) -> bool {
         .super_options
         .get("data")
         .is_some_and(|data| data.as_deref() == Some("journal"));
-    let device = mount
-        .mount_source
+    // The mount's source may be another name of the device (/dev/mapper, /dev/root).
+    let device = std::fs::read_link(Path::new("/sys/dev/block").join(&mount.majmin)).ok();
+    let effective = device
         .as_deref()
-        .map(Path::new)
-        .and_then(Path::file_name);
-    let effective = device.is_some_and(|device| {
-        let options = Path::new("/proc/fs")
-            .join(&mount.fs_type)
-            .join(device)
-            .join("options");
-        std::fs::read_to_string(options)
-            .is_ok_and(|options| options.lines().any(|option| option == "data=journal"))
-    });
+        .and_then(Path::file_name)
+        .is_some_and(|device| {
+            let options = Path::new("/proc/fs")
+                .join(&mount.fs_type)
+                .join(device)
+                .join("options");
+            std::fs::read_to_string(options)
+                .is_ok_and(|options| options.lines().any(|option| option == "data=journal"))
+        });
     asked || effective
 }
 

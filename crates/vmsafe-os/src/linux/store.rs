@@ -32,7 +32,11 @@ pub(super) struct LinuxStore {
 pub(super) fn create(path: &Path) -> Answer<LinuxStore> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
     let store = open(path, flags, Call::Create)?;
-    store.claim(Call::Create)?;
+    if let Err(refused) = store.claim(Call::Create) {
+        // It was made a moment ago and is empty; the first reason is the one to tell.
+        let _ = store.unlink();
+        return Err(refused);
+    }
     Ok(store)
 }
 
@@ -111,6 +115,18 @@ impl LinuxStore {
         Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
     }
 
+    /// Writes zeros behind what the file holds, up to `len`.
+    fn write_zeros(&self, len: u64) -> io::Result<()> {
+        let zeros = vec![0_u8; DIRECT];
+        let mut at = self.file.metadata()?.len();
+        while at < len {
+            let size = usize::try_from(len - at).unwrap_or(DIRECT).min(DIRECT);
+            self.file.write_all_at(&zeros[..size], at)?;
+            at += size as u64;
+        }
+        Ok(())
+    }
+
     fn direct(&self, on: bool) -> rustix::io::Result<()> {
         let flags = fs::fcntl_getfl(&self.file)?;
         let wanted = if on {
@@ -165,8 +181,12 @@ impl Store for LinuxStore {
     }
 
     fn allocate(&self, len: u64) -> Answer<()> {
-        let reserved = fs::fallocate(&self.file, FallocateFlags::empty(), 0, len);
-        reserved.map_err(|errno| Refused::new(Call::Allocate, errno))
+        match fs::fallocate(&self.file, FallocateFlags::empty(), 0, len) {
+            // ramfs, ext2 and others know no reservation, but a block that was written is there.
+            Err(rustix::io::Errno::OPNOTSUPP) => self.write_zeros(len),
+            reserved => reserved.map_err(io::Error::from),
+        }
+        .map_err(|error| Refused::new(Call::Allocate, error))
     }
 
     fn map(&self, len: usize) -> Answer<Region> {

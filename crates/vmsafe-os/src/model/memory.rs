@@ -4,19 +4,21 @@ use std::alloc::{self, Layout};
 use std::ptr::NonNull;
 
 use super::PAGE;
-use crate::contract::{Facts, Region, Source, Span};
+use crate::contract::{Facts, Fork, Region, Source, Span};
 
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pages: Vec<Pages>,
     pub(super) dirty_unmaps: usize,
     pub(super) ignores_advice: bool,
+    pub(super) ignores_locks: bool,
 }
 
 #[derive(Debug)]
 struct Pages {
     region: Region,
     secret: bool,
+    inherited: bool,
     facts: Facts,
 }
 
@@ -54,17 +56,22 @@ impl Memory {
         self.pages.push(Pages {
             region,
             secret,
+            inherited: false,
             facts,
         });
         region
     }
 
-    pub(super) fn unmap(&mut self, region: Region) {
-        let at = self.pages.iter().position(|pages| pages.region == region);
-        self.pages.swap_remove(at.expect("a region that is mapped"));
+    /// Counts a region that comes back dirty, granted or not.
+    pub(super) fn inspect(&mut self, region: Region) {
         if bytes(region.inner).iter().any(|byte| *byte != 0) {
             self.dirty_unmaps += 1;
         }
+    }
+
+    pub(super) fn unmap(&mut self, region: Region) {
+        let at = self.pages.iter().position(|pages| pages.region == region);
+        self.pages.swap_remove(at.expect("a region that is mapped"));
         // SAFETY: allocated in `map` with this same layout, and no longer listed.
         unsafe { alloc::dealloc(region.outer.start.as_ptr(), layout(region.inner.len)) };
     }
@@ -81,6 +88,25 @@ impl Memory {
         self.pages
             .iter()
             .any(|pages| pages.region.inner == span && pages.secret)
+    }
+
+    /// What a child shall find there.
+    pub(super) fn arrange(&mut self, region: Region, fork: Fork) {
+        let pages = self.pages.iter_mut().find(|pages| pages.region == region);
+        pages.expect("a region that is mapped").inherited = fork != Fork::Absent;
+    }
+
+    pub(super) fn is_inherited(&self, region: Region) -> bool {
+        self.pages
+            .iter()
+            .any(|pages| pages.region == region && pages.inherited)
+    }
+
+    /// Keeps all regions from this process.
+    pub(super) fn shut(&mut self) {
+        self.pages
+            .iter_mut()
+            .for_each(|pages| pages.inherited = false);
     }
 
     /// Bytes that are locked now.

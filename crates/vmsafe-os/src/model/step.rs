@@ -105,6 +105,10 @@ impl Kernel for Steps {
         self.inner.epoch()
     }
 
+    fn is_inherited(&self, region: Region) -> bool {
+        self.inner.is_inherited(region)
+    }
+
     fn lock_limit(&self) -> Answer<LockLimit> {
         self.inner.lock_limit()
     }

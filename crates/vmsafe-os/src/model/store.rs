@@ -14,6 +14,8 @@ pub(super) struct ModelFile {
     pub(super) disk: Vec<u8>,
     /// False once it was unlinked; the file itself lives on.
     pub(super) named: bool,
+    /// Its medium takes writes and keeps what it had.
+    pub(super) worn_out: bool,
     mapped: Option<Region>,
     owned: bool,
 }
@@ -34,7 +36,9 @@ impl ModelFile {
         };
         let len = self.disk.len().min(inner.len);
         let cached = memory::bytes(Span { len, ..inner });
-        self.disk[..len].copy_from_slice(&cached);
+        if !self.worn_out {
+            self.disk[..len].copy_from_slice(&cached);
+        }
         let end = until.min(inner.len);
         if end > len {
             memory::store(inner, len, &vec![0; end - len]);
@@ -157,7 +161,9 @@ impl Store for ModelStore {
             let end = offset + bytes.len();
             let len = file.disk.len().max(end);
             file.disk.resize(len, 0);
-            file.disk[offset..end].copy_from_slice(bytes);
+            if !file.worn_out {
+                file.disk[offset..end].copy_from_slice(bytes);
+            }
             file.refresh(offset, bytes);
         })
     }
