@@ -66,6 +66,9 @@ pub enum Error {
     /// No random bytes could be had.
     #[error("the system gave no random bytes: {0}")]
     Random(getrandom::Error),
+    /// A child process holds a buffer of its parent's, whose pages it does not have.
+    #[error("the buffer belongs to the parent process; make one of this process's own")]
+    Elsewhere,
     /// The system refused something else.
     #[error(transparent)]
     System(#[from] Refused),
@@ -78,9 +81,14 @@ impl Error {
         use io::ErrorKind::{OutOfMemory, PermissionDenied, WouldBlock};
         let limited = matches!(refused.kind(), OutOfMemory | WouldBlock | PermissionDenied);
         let limit = kernel.lock_limit().ok().filter(|_| limited);
-        match limit.and_then(|limit| limit.soft.map(|soft| (limit.used, soft))) {
+        let needed = needed as u64;
+        // The same kinds come for want of other things: blame the limit only where its numbers do.
+        let numbers = limit
+            .and_then(|limit| limit.soft.map(|soft| (limit.used, soft)))
+            .filter(|(used, limit)| used.saturating_add(needed) > *limit);
+        match numbers {
             Some((used, limit)) => Self::LockLimit {
-                needed: needed as u64,
+                needed,
                 used,
                 limit,
             },

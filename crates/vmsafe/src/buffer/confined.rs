@@ -150,7 +150,7 @@ impl Options {
             return Err(refusal.error(path, &filesystem));
         }
         store.allocate(pages as u64).map_err(file)?;
-        let mut mapping = Mapping::of(self.kernel, store, pages)?;
+        let mut mapping = Mapping::of(self.kernel, store, pages).map_err(file)?;
         let dump = mapping.advise(Advice::DontDump);
         let fork = mapping.on_fork(Source::Anonymous, Fork::Absent);
         let grade = Grade::new(|threat| match threat {
@@ -217,9 +217,12 @@ impl Confined {
     /// Writes the bytes to the file now, and waits. The kernel does it on its own under pressure.
     ///
     /// # Errors
-    /// [`Error::File`] when the medium refuses.
+    /// [`Error::File`] when the medium refuses, [`Error::Elsewhere`] in a child.
     pub fn write_back(&self) -> Result<(), Error> {
         let held = self.held();
+        if !held.mapping.is_present() {
+            return Err(Error::Elsewhere);
+        }
         let flushed = held.mapping.flush(held.store.as_ref());
         flushed.map_err(|refused| Error::File {
             path: self.path.clone(),
@@ -232,7 +235,8 @@ impl Confined {
     ///
     /// # Errors
     /// [`Error::File`] with the step that failed. A file whose content is not surely gone keeps its
-    /// name, for [`burn_file`] or `vmsafe burn FILE` to try again.
+    /// name, for [`burn_file`] or `vmsafe burn FILE` to try again. [`Error::Elsewhere`] in a child,
+    /// whose parent goes on using the file.
     pub fn burn(mut self) -> Result<Burned, Error> {
         self.burn_now()
     }
@@ -241,6 +245,9 @@ impl Confined {
         let Some(Held { mapping, store }) = self.held.take() else {
             unreachable!("a buffer is burned by value or by drop, once");
         };
+        if !mapping.is_present() {
+            return Err(Error::Elsewhere);
+        }
         // Zeroes the pages, and with them the file, before it is written over.
         drop(mapping);
         let burned = burn::store(self.kernel, store.as_ref());
@@ -277,13 +284,9 @@ impl DerefMut for Confined {
 
 impl Drop for Confined {
     fn drop(&mut self) {
-        // In a child the file is the parent's: its pages are absent, and burning is not ours.
-        let ours = self
-            .held
-            .as_ref()
-            .is_some_and(|held| held.mapping.is_present());
-        if ours {
-            // A file that could not be burned keeps its name; there is nobody here to tell.
+        if self.held.is_some() {
+            // A file that could not be burned keeps its name, and in a child it is the parent's;
+            // there is nobody here to tell.
             let _ = self.burn_now();
         }
     }

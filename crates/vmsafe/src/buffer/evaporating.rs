@@ -253,11 +253,14 @@ impl Evaporating {
     /// it returns how many bytes count.
     ///
     /// # Errors
-    /// What `fill` returns, as [`Evaporating::write`] else. The slot is zeroed in any case.
+    /// What `fill` returns, [`Error::Elsewhere`] in a child, as [`Evaporating::write`] else. The slot is zeroed in any case.
     pub fn fill<E: From<Error>>(
         &mut self,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<(), E> {
+        if !self.locked.is_present() {
+            return Err(Error::Elsewhere.into());
+        }
         let capacity = self.capacity;
         let mut slot = Slot(&mut self.locked);
         let len = fill(&mut slot.bytes()[..capacity])?;
@@ -280,10 +283,10 @@ impl Evaporating {
     /// Lends the bytes to `f`: a copy in locked memory, checked whole before and zeroed after.
     ///
     /// # Errors
-    /// [`Evaporated`] when any part is gone, when nothing was written yet, or when no locked stack
-    /// could be had to open them on. `f` has not run then.
+    /// [`Evaporated`] when any part is gone, when nothing was written yet, in a child, or when no
+    /// locked stack could be had to open them on. `f` has not run then.
     pub fn with<R>(&mut self, f: impl FnOnce(&[u8]) -> R) -> Result<R, Evaporated> {
-        if self.generation == 0 {
+        if self.generation == 0 || !self.locked.is_present() {
             return Err(Evaporated);
         }
         let (len, generation) = (self.len, self.generation);
@@ -386,7 +389,8 @@ fn lifetime(filesystem: &FileSystem) -> Lifetime {
     match filesystem.kind {
         FsKind::Tmpfs | FsKind::TmpfsNoSwap | FsKind::Ramfs => Lifetime::UntilDropped,
         FsKind::Overlay(Upper::Swappable) => Lifetime::UntilDropped,
-        FsKind::Ext | FsKind::Xfs | FsKind::Btrfs | FsKind::Overlay(Upper::Disk) => after(30),
+        FsKind::Ext | FsKind::Xfs | FsKind::Btrfs => after(30),
+        FsKind::Fuse | FsKind::Overlay(Upper::Disk) => after(30),
         _ => Lifetime::UntilReclaimed,
     }
 }

@@ -92,7 +92,7 @@ impl Options {
             }
         }
         Err(last.unwrap_or_else(|| Error::Unmet {
-            threat: Threat::Hibernation,
+            threat: self.needs_secret().unwrap_or(Threat::Hibernation),
             because: "a child cannot find secret memory wiped (MADV_WIPEONFORK answers EINVAL)"
                 .to_owned(),
         }))
@@ -122,10 +122,16 @@ impl Options {
             .ok_or_else(|| no("it exceeds the address space"))
     }
 
+    /// The threat that only secret memory closes, if one is required closed.
+    fn needs_secret(&self) -> Option<Threat> {
+        [Threat::Hibernation, Threat::ProcessRead]
+            .into_iter()
+            .find(|threat| self.demands.of(*threat) == Demand::Require)
+    }
+
     /// Where the pages may come from, best first.
     fn sources(&self) -> &'static [Source] {
-        let required = |threat| self.demands.of(threat) == Demand::Require;
-        let needs_secret = required(Threat::Hibernation) || required(Threat::ProcessRead);
+        let needs_secret = self.needs_secret().is_some();
         let shuns_secret = self.demands.of(Threat::Hibernation) == Demand::Accept;
         match (self.fork, needs_secret, shuns_secret) {
             (Fork::Wiped, true, _) => &[],

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use vmsafe_os::{Answer, Call, Kernel, ReadBack, Refused, Store, native};
 
 use crate::error::Error;
@@ -116,7 +118,8 @@ fn overwrite(store: &dyn Store, len: u64, progress: &mut dyn FnMut(u64)) -> Answ
 }
 
 fn verify(store: &dyn Store, len: u64, progress: &mut dyn FnMut(u64)) -> Answer<Confirmed> {
-    let mut chunk = vec![0xFF_u8; CHUNK];
+    // When the medium kept what was to go, the chunk holds it too.
+    let mut chunk = Zeroizing::new(vec![0xFF_u8; CHUNK]);
     let mut verified = Confirmed::Yes;
     for (offset, size) in chunks(len) {
         let (read, from) = store.read_back(offset, &mut chunk[..size])?;

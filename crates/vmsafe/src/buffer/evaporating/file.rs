@@ -20,10 +20,12 @@ pub(super) struct Tail {
     mapping: Mapping,
     /// Held open: the page belongs to it.
     store: Box<dyn Store>,
+    /// What its own mapping shows.
+    pub(super) marks: Marks,
 }
 
-/// The flags that the tails' mappings show.
-#[derive(Debug)]
+/// The flags that tails' mappings show.
+#[derive(Clone, Debug)]
 pub(super) struct Marks {
     pub(super) dump: Verdict,
     pub(super) fork: Verdict,
@@ -58,8 +60,8 @@ impl Tail {
         };
         let filesystem = first.store.filesystem().map_err(file)?;
         let marks = Marks {
-            dump: worst(&files, |facts| facts.dont_dump, "dd"),
-            fork: worst(&files, |facts| facts.dont_fork, "dc"),
+            dump: worst(files.iter().map(|tail| &tail.marks.dump)),
+            fork: worst(files.iter().map(|tail| &tail.marks.fork)),
         };
         Ok(Tails {
             files,
@@ -76,7 +78,8 @@ impl Tail {
         };
         let store = kernel.create(path).map_err(file)?;
         store.unlink().map_err(file)?;
-        store.set_len(HEAD as u64).map_err(file)?;
+        // Reserved, so that a full disk is an error now and not a SIGBUS at the first store.
+        store.allocate(HEAD as u64).map_err(file)?;
         let page = kernel.page_size();
         if page < HEAD + TAIL {
             let reason = "the system's pages are smaller than 4096 bytes";
@@ -84,9 +87,18 @@ impl Tail {
             return Err(Error::System(Refused::because(Call::MapFile, kind, reason)));
         }
         let mut mapping = Mapping::of(kernel, store.as_ref(), page).map_err(file)?;
-        mapping.advise(Advice::DontDump)?;
-        mapping.on_fork(Source::Anonymous, Fork::Absent)?;
-        Ok(Self { mapping, store })
+        // What was asked for shows on the mapping, or it does not: see `marked`.
+        let dump = mapping.advise(Advice::DontDump);
+        let fork = mapping.on_fork(Source::Anonymous, Fork::Absent);
+        let marks = Marks {
+            dump: marked(&mapping, dump, |facts| facts.dont_dump, "dd"),
+            fork: marked(&mapping, fork, |facts| facts.dont_fork, "dc"),
+        };
+        Ok(Self {
+            mapping,
+            store,
+            marks,
+        })
     }
 
     /// Puts a sealed part and its tag behind the file's end.
@@ -108,24 +120,29 @@ impl Tail {
         &mut self.mapping
     }
 
-    /// Verdicts on its own flags.
-    pub(super) fn marked(&self, flag: fn(&Facts) -> bool, name: &'static str) -> Verdict {
-        match self.mapping.facts() {
-            Ok(facts) if flag(&facts) => Verdict::closed(format!("VmFlags show {name}")),
-            Ok(_) => Verdict::open(format!("the mapping does not show VmFlags {name}")),
-            Err(refused) => Verdict::unknown(refused.to_string()),
-        }
-    }
-
     /// What it lies on.
     pub(super) fn filesystem(&self) -> Result<FileSystem, Refused> {
         self.store.filesystem()
     }
 }
 
-fn worst(files: &[Tail], flag: fn(&Facts) -> bool, name: &'static str) -> Verdict {
-    let marks = files.iter().map(|tail| tail.marked(flag, name));
-    marks.min().expect("at least one tail")
+/// The verdict for a flag that was asked for and must show on the mapping.
+fn marked(
+    mapping: &Mapping,
+    asked: Result<(), Refused>,
+    flag: fn(&Facts) -> bool,
+    name: &'static str,
+) -> Verdict {
+    match (asked, mapping.facts()) {
+        (Err(refused), _) => Verdict::open(refused.to_string()),
+        (Ok(()), Ok(facts)) if flag(&facts) => Verdict::closed(format!("VmFlags show {name}")),
+        (Ok(()), Ok(_)) => Verdict::open(format!("the mapping does not show VmFlags {name}")),
+        (Ok(()), Err(refused)) => Verdict::unknown(refused.to_string()),
+    }
+}
+
+fn worst<'a>(marks: impl Iterator<Item = &'a Verdict>) -> Verdict {
+    marks.min().expect("at least one tail").clone()
 }
 
 /// A name that nobody can foresee, for the instant that it exists.

@@ -42,8 +42,8 @@ impl Plain2001 {
         let filesystem = tail.filesystem()?;
         let plain = format!("the tail is plain, and a racing write-back on {filesystem} takes it");
         let grade = Grade::new(|threat| match threat {
-            Threat::CoreDump => tail.marked(|facts| facts.dont_dump, "dd"),
-            Threat::Fork => tail.marked(|facts| facts.dont_fork, "dc"),
+            Threat::CoreDump => tail.marks.dump.clone(),
+            Threat::Fork => tail.marks.fork.clone(),
             Threat::Swap => Verdict::unknown("its pages belong to a file, not to swap, on a disk"),
             Threat::ProcessRead => Verdict::open("process_vm_readv reads it"),
             Threat::Hibernation => Verdict::open("an image of memory holds it"),
