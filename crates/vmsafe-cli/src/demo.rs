@@ -68,14 +68,17 @@ pub(crate) fn run(args: &DemoArgs, out: &Output) -> anyhow::Result<Exit> {
     let stage = Stage::set_up(args.dir.as_deref())?;
     if let Some(subject) = args.sabotage {
         ensure!(
-            stage.cast.contains(&subject) && !subject.is_control(),
+            stage.cast.contains(&subject) && subject.is_protected(),
             "{} has no protection here that could be left out",
             subject.name()
         );
     }
     let progress = out.steps("", u64::from(args.rounds) * STEPS.len() as u64);
     let mut total = Tally::default();
-    let mut judgement = Judgement { verdict: Verdict::Holds, reasons: Vec::new() };
+    let mut judgement = Judgement {
+        verdict: Verdict::Holds,
+        reasons: Vec::new(),
+    };
     let mut rounds = Rounds::default();
     let mut last = Vec::new();
     for _ in 0..args.rounds {
@@ -85,8 +88,13 @@ pub(crate) fn run(args: &DemoArgs, out: &Output) -> anyhow::Result<Exit> {
         last = actors;
     }
     drop(progress);
-    let report =
-        Report { stage: &stage, tally: &total, judgement: &judgement, rounds, actors: &last };
+    let report = Report {
+        stage: &stage,
+        tally: &total,
+        judgement: &judgement,
+        rounds,
+        actors: &last,
+    };
     report.print(out)?;
     Ok(judgement.verdict.into())
 }

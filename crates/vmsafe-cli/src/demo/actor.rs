@@ -53,12 +53,17 @@ impl Actor {
         fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
         let program = std::env::current_exe().context("cannot find this program")?;
         let mut command = Command::new(program);
-        command.args(["demo-subject", subject.name(), "--files"]).arg(files);
+        command
+            .args(["demo-subject", subject.name(), "--files"])
+            .arg(files);
         command.args(["--demo", &std::process::id().to_string()]);
         if sabotaged {
             command.arg("--sabotage");
         }
-        command.current_dir(&home).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .current_dir(&home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut process = command.spawn().context("cannot start a subject")?;
         let acts = process.stdin.take();
         let answers = process.stdout.take().context("a subject without a pipe")?;
@@ -125,7 +130,10 @@ impl Actor {
         let status = self.process.wait().context("cannot wait for a subject")?;
         match vmsafe_lab::ended_by(status) {
             Some(signal) if signal == wanted => Ok(()),
-            _ => bail!("{} ended otherwise than it was told: {status}", self.subject.name()),
+            _ => bail!(
+                "{} ended otherwise than it was told: {status}",
+                self.subject.name()
+            ),
         }
     }
 
@@ -149,7 +157,9 @@ impl Actor {
 
     fn answer(&mut self) -> anyhow::Result<Answer> {
         let mut line = String::new();
-        self.answers.read_line(&mut line).with_context(|| self.gone())?;
+        self.answers
+            .read_line(&mut line)
+            .with_context(|| self.gone())?;
         let answer: Answer = serde_json::from_str(&line).with_context(|| self.gone())?;
         match answer.error {
             Some(error) => bail!("{}: {error}", self.subject.name()),

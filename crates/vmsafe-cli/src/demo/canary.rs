@@ -37,14 +37,19 @@ impl Canaries {
         let mut secrets = Vec::new();
         for &subject in subjects {
             let bytes = Locked::options().create_with(2 * CANARY, |bytes| {
-                getrandom::fill(bytes).context("no random bytes for a canary").map_err(Failed)
+                getrandom::fill(bytes)
+                    .context("no random bytes for a canary")
+                    .map_err(Failed)
             });
             let bytes = bytes.map_err(|Failed(error)| error)?;
             needles.push(&bytes[..CANARY])?;
             needles.push(&bytes[CANARY..])?;
             secrets.push(Secrets { subject, bytes });
         }
-        Ok(Self { secrets, searcher: Searcher::new(&needles) })
+        Ok(Self {
+            secrets,
+            searcher: Searcher::new(&needles),
+        })
     }
 
     /// Looks for all of them at once.
@@ -59,7 +64,10 @@ impl Canaries {
 
     /// Sends a subject its pattern and its key.
     pub(crate) fn send(&self, subject: Subject, to: &mut impl Write) -> io::Result<()> {
-        let secrets = self.secrets.iter().find(|secrets| secrets.subject == subject);
+        let secrets = self
+            .secrets
+            .iter()
+            .find(|secrets| secrets.subject == subject);
         let secrets = secrets.ok_or_else(|| io::Error::other("a subject without a canary"))?;
         let (canary, key) = secrets.bytes.split_at(CANARY);
         for _ in 0..PATTERN / CANARY {
@@ -86,12 +94,16 @@ pub(crate) struct Intake(File);
 impl Intake {
     /// Standard input, without a buffer.
     pub(crate) fn open() -> anyhow::Result<Self> {
-        Ok(Self(File::open("/dev/stdin").context("cannot open standard input")?))
+        Ok(Self(
+            File::open("/dev/stdin").context("cannot open standard input")?,
+        ))
     }
 
     /// Reads straight into `bytes`.
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) -> anyhow::Result<()> {
-        self.0.read_exact(bytes).context("the demonstration ended early")
+        self.0
+            .read_exact(bytes)
+            .context("the demonstration ended early")
     }
 
     /// The next command; `None` when the demonstration is gone.

@@ -17,13 +17,20 @@ const PAGE: usize = 4096;
 /// A canary, held.
 pub(crate) enum Holder {
     /// Ordinary memory: a control, or a subject without its protection.
-    Plain { bytes: Vec<u8>, file: Option<PathBuf> },
+    Plain {
+        bytes: Vec<u8>,
+        file: Option<PathBuf>,
+    },
     /// Memory that stays.
     Locked(Locked),
     /// Memory that goes to one file.
     Confined(Confined),
     /// Memory that vanishes, the original to restore it from, and what sabotage left beside it.
-    Evaporating { tail: Evaporating, original: Locked, _beside: Vec<u8> },
+    Evaporating {
+        tail: Evaporating,
+        original: Locked,
+        _beside: Vec<u8>,
+    },
     /// The same, plain.
     Plain2001 { tail: Plain2001, original: Locked },
 }
@@ -83,8 +90,14 @@ impl Holder {
             (0..PAGES).for_each(|_| beside.extend_from_slice(&key));
             write_out(&dir.join(format!("key-{}", std::process::id())), &key)?;
         }
-        let tail = Evaporating::options().key(key).create_in(dir, 2 * PAYLOAD)?;
-        let mut holder = Self::Evaporating { tail, original, _beside: beside };
+        let tail = Evaporating::options()
+            .key(key)
+            .create_in(dir, 2 * PAYLOAD)?;
+        let mut holder = Self::Evaporating {
+            tail,
+            original,
+            _beside: beside,
+        };
         holder.store()?;
         Ok(holder)
     }
@@ -163,7 +176,9 @@ fn locked(intake: &mut Intake, source: Source, len: usize) -> anyhow::Result<Loc
         Source::Secret => Demand::Prefer,
         Source::Anonymous => Demand::Accept,
     };
-    let mut buffer = Locked::options().demand(Threat::Hibernation, hibernation).create(len)?;
+    let mut buffer = Locked::options()
+        .demand(Threat::Hibernation, hibernation)
+        .create(len)?;
     intake.fill(&mut buffer)?;
     Ok(buffer)
 }

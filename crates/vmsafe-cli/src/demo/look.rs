@@ -1,7 +1,8 @@
 //! Looking through the doors: what the witness finds behind each.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
@@ -41,17 +42,17 @@ fn count_in(path: &Path, canaries: &Canaries, direct: bool) -> anyhow::Result<Co
 }
 
 /// The raw swap area.
-pub(crate) fn at_swap(
-    stage: &Stage,
-    canaries: &Canaries,
-    tally: &mut Tally,
-) -> anyhow::Result<()> {
+pub(crate) fn at_swap(stage: &Stage, canaries: &Canaries, tally: &mut Tally) -> anyhow::Result<()> {
     match &stage.swap {
         SwapDoor::Raw { area, .. } => {
             let counts = count_in(area.path(), canaries, true)?;
             for subject in &stage.cast {
                 let copies = counts.get(subject).copied().unwrap_or(0);
-                tally.note(*subject, Door::Swap, Sight::of(copies, "raw swap area, read directly"));
+                tally.note(
+                    *subject,
+                    Door::Swap,
+                    Sight::of(copies, "raw swap area, read directly"),
+                );
             }
         }
         // The actors were counted while they lived.
@@ -61,46 +62,84 @@ pub(crate) fn at_swap(
     Ok(())
 }
 
-/// What an ordinary user sees of swap: copies in memory that may be swapped, and whether the kernel
-/// did swap it.
+/// What an ordinary user sees of swap: a control's copies in pages that the kernel did swap, and a
+/// protected subject's copies in pages that it could swap.
 pub(crate) fn at_counted_swap(
     actors: &[Actor],
     canaries: &Canaries,
     tally: &mut Tally,
 ) -> anyhow::Result<()> {
     for actor in actors.iter().filter(|actor| actor.ending == Ending::Crash) {
-        // Before the search, which reads everything back in.
-        let mappings = smaps::mappings(actor.pid())?;
-        let report = scan_process(canaries.searcher(), actor.pid())
-            .context("cannot read a subject's memory")?;
-        let copies = report.hits.iter().filter(|hit| {
-            let at = mappings.iter().find(|mapping| {
-                let start = mapping.range.start as u64..mapping.range.end as u64;
-                start.contains(&hit.hit.offset)
-            });
-            at.is_some_and(|mapping| may_swap(mapping, actor.subject))
-        });
-        let sight = Sight::of(
-            copies.count() as u64,
-            if actor.subject.is_control() {
-                "copies in pages that the kernel counts as swapped"
-            } else {
-                "copies in pages that the kernel could swap"
-            },
-        );
+        let sight = match actor.subject {
+            Subject::ForkShared => {
+                Sight::none("only memory pressure swaps shared pages; run: sudo vmsafe demo")
+            }
+            _ => counted(actor, canaries)?,
+        };
         tally.note(actor.subject, Door::Swap, sight);
     }
     Ok(())
 }
 
-/// A control must have been swapped; of a protected subject nothing must be where it could be.
-fn may_swap(mapping: &smaps::Mapping, subject: Subject) -> bool {
-    if subject.is_control() {
-        return mapping.swapped > 0;
+fn counted(actor: &Actor, canaries: &Canaries) -> anyhow::Result<Sight> {
+    // Before the search, which reads everything back in.
+    let mappings = smaps::mappings(actor.pid())?;
+    let swapped = swapped_pages(actor.pid(), &mappings)?;
+    let found = scan_process(canaries.searcher(), actor.pid());
+    let found = found.context("cannot read a subject's memory")?.hits;
+    let addresses = found.iter().map(|found| found.hit.offset);
+    if actor.subject.is_control() {
+        let copies = addresses
+            .filter(|at| swapped.contains(&(at / PAGE)))
+            .count() as u64;
+        return Ok(Sight::of(
+            copies,
+            "copies in pages that the kernel says are swapped",
+        ));
     }
+    let copies = addresses.filter(|at| mappings.iter().any(|mapping| may_swap(mapping, *at)));
+    Ok(Sight::of(
+        copies.count() as u64,
+        "copies in pages that the kernel could swap",
+    ))
+}
+
+/// Bytes of a page as /proc/PID/pagemap counts them.
+const PAGE: u64 = 4096;
+
+/// The numbers of all pages that are swapped out: bit 62 in /proc/PID/pagemap, which is right for
+/// private memory.
+fn swapped_pages(pid: u32, mappings: &[smaps::Mapping]) -> anyhow::Result<HashSet<u64>> {
+    let path = format!("/proc/{pid}/pagemap");
+    let mut pagemap = File::open(&path).with_context(|| format!("cannot read {path}"))?;
+    let mut swapped = HashSet::new();
+    for mapping in mappings.iter().filter(|mapping| mapping.swapped > 0) {
+        let first = mapping.range.start as u64 / PAGE;
+        let count = mapping.range.len() / 4096;
+        let mut entries = vec![0; count * 8];
+        pagemap.seek(SeekFrom::Start(first * 8))?;
+        pagemap
+            .read_exact(&mut entries)
+            .with_context(|| format!("cannot read {path}"))?;
+        let entries = entries
+            .chunks_exact(8)
+            .map(|entry| u64::from_le_bytes(entry.try_into().expect("chunks of eight bytes")));
+        swapped.extend(
+            (first..)
+                .zip(entries)
+                .filter(|(_, entry)| entry >> 62 & 1 == 1)
+                .map(|e| e.0),
+        );
+    }
+    Ok(swapped)
+}
+
+/// Whether a byte lies in memory that the kernel may swap.
+fn may_swap(mapping: &smaps::Mapping, address: u64) -> bool {
+    let range = mapping.range.start as u64..mapping.range.end as u64;
     // A shared mapping of a file goes to that file; `sh` is the kernel's mark for it.
     let of_file = mapping.has("sh") && mapping.name.starts_with('/');
-    !mapping.has("lo") && !of_file
+    range.contains(&address) && !mapping.has("lo") && !of_file
 }
 
 /// The cores of those who crashed.
@@ -131,7 +170,10 @@ fn in_core(pattern: &CorePattern, actor: &Actor, canaries: &Canaries) -> anyhow:
     let counts = count_in(&core, canaries, false)?;
     fs::remove_file(&core).context("cannot remove a core")?;
     let copies = counts.get(&actor.subject).copied().unwrap_or(0);
-    Ok(Sight::of(copies, "core of a SIGABRT, coredump_filter 0x1ff"))
+    Ok(Sight::of(
+        copies,
+        "core of a SIGABRT, coredump_filter 0x1ff",
+    ))
 }
 
 /// The children that live on.
@@ -145,7 +187,9 @@ pub(crate) fn at_children(
         let report = scan_process(canaries.searcher(), pid).context("cannot read a child")?;
         let inherited = smaps::mappings(pid)?;
         // Its pages cannot be read from outside; that the child has them at all is a copy.
-        let secret = inherited.iter().filter(|mapping| mapping.name.starts_with("/secretmem"));
+        let secret = inherited
+            .iter()
+            .filter(|mapping| mapping.name.starts_with("/secretmem"));
         let copies = report.hit_count + secret.count() as u64;
         let sight = Sight::of(copies, "memory of a forked child that lives on");
         tally.note(actor.subject, Door::Child, sight);
@@ -168,7 +212,9 @@ impl Places {
     }
 
     fn hold(&self, subject: Subject, offset: u64) -> bool {
-        self.0.get(&subject).is_some_and(|ranges| ranges.iter().any(|range| range.contains(&offset)))
+        self.0
+            .get(&subject)
+            .is_some_and(|ranges| ranges.iter().any(|range| range.contains(&offset)))
     }
 }
 
@@ -176,7 +222,9 @@ impl Places {
 pub(crate) fn in_files(actors: &[Actor], canaries: &Canaries) -> anyhow::Result<Counts> {
     let mut counts = Counts::new();
     for actor in actors {
-        let Some(file) = actor.file.as_ref().filter(|file| file.exists()) else { continue };
+        let Some(file) = actor.file.as_ref().filter(|file| file.exists()) else {
+            continue;
+        };
         for (subject, copies) in count_in(file, canaries, false)? {
             *counts.entry(subject).or_default() += copies;
         }
@@ -196,8 +244,14 @@ pub(crate) fn at_files(
     let written = written(stage, canaries);
     for &subject in &stage.cast {
         let named = before.get(&subject).copied().unwrap_or(0);
-        let own = written.iter().filter(|(whose, at)| *whose == subject && places.hold(*whose, *at));
-        let raced = if subject.has_file() { own.count() as u64 } else { 0 };
+        let own = written
+            .iter()
+            .filter(|(whose, at)| *whose == subject && places.hold(*whose, *at));
+        let raced = if subject.has_file() {
+            own.count() as u64
+        } else {
+            0
+        };
         let because = match (subject.has_file(), &stage.disk) {
             (false, _) => "it has no file",
             (true, DiskDoor::Watched { .. }) => "its file, and each block written to it",
@@ -234,10 +288,14 @@ pub(crate) fn at_disk(
     let raw = count_in(disk.raw_path(), canaries, true)?;
     let written = written(stage, canaries);
     for &subject in &stage.cast {
-        let stray =
-            written.iter().filter(|(whose, at)| *whose == subject && !places.hold(*whose, *at));
+        let stray = written
+            .iter()
+            .filter(|(whose, at)| *whose == subject && !places.hold(*whose, *at));
         let copies = stray.count() as u64 + raw.get(&subject).copied().unwrap_or(0);
-        let sight = Sight::of(copies, "other blocks as they were written, and the raw disk after");
+        let sight = Sight::of(
+            copies,
+            "other blocks as they were written, and the raw disk after",
+        );
         tally.note(subject, Door::Disk, sight);
     }
     Ok(())
@@ -247,7 +305,9 @@ fn written(stage: &Stage, canaries: &Canaries) -> Vec<(Subject, u64)> {
     match &stage.disk {
         DiskDoor::Watched { written, .. } => {
             let hits = written.hits();
-            hits.iter().map(|hit| (canaries.owner(hit.needle), hit.offset)).collect()
+            hits.iter()
+                .map(|hit| (canaries.owner(hit.needle), hit.offset))
+                .collect()
         }
         DiskDoor::Closed(_) => Vec::new(),
     }

@@ -70,7 +70,11 @@ impl Report<'_> {
         }
         out.table(&self.table())?;
         for subject in &self.stage.cast {
-            out.line(format_args!("{:<17} {}", subject.name(), subject.sentence()))?;
+            out.line(format_args!(
+                "{:<17} {}",
+                subject.name(),
+                subject.sentence()
+            ))?;
         }
         out.line("")?;
         for (door, because) in self.not_shown() {
@@ -80,8 +84,14 @@ impl Report<'_> {
             out.line(format_args!("note: {note}"))?;
         }
         if self.rounds.played > 1 {
-            let Rounds { played, broken, inconclusive } = self.rounds;
-            out.line(format_args!("{played} rounds, {broken} broken, {inconclusive} inconclusive"))?;
+            let Rounds {
+                played,
+                broken,
+                inconclusive,
+            } = self.rounds;
+            out.line(format_args!(
+                "{played} rounds, {broken} broken, {inconclusive} inconclusive"
+            ))?;
         }
         for reason in &self.judgement.reasons {
             out.line(format_args!("because {reason}"))?;
@@ -101,8 +111,15 @@ impl Report<'_> {
     }
 
     fn table(&self) -> Table {
-        let mut table =
-            Table::new(["subject", "swap", "core", "file", "other blocks", "child", "expected"]);
+        let mut table = Table::new([
+            "subject",
+            "swap",
+            "core",
+            "file",
+            "other blocks",
+            "child",
+            "expected",
+        ]);
         for &subject in &self.stage.cast {
             let mut cells = vec![Cell::from(subject.name())];
             cells.extend(Door::ALL.map(|door| self.cell(subject, door)));
@@ -129,9 +146,16 @@ impl Report<'_> {
 
     /// Doors without a leaking control, and why.
     fn not_shown(&self) -> BTreeMap<&'static str, String> {
-        let hidden = Door::ALL.into_iter().filter(|door| !is_shown(self.tally, *door));
+        let hidden = Door::ALL
+            .into_iter()
+            .filter(|door| !is_shown(self.tally, *door));
         hidden
-            .map(|door| (door.name(), self.tally.sight(Subject::Ordinary, door).because))
+            .map(|door| {
+                (
+                    door.name(),
+                    self.tally.sight(Subject::Ordinary, door).because,
+                )
+            })
             .collect()
     }
 
@@ -140,7 +164,12 @@ impl Report<'_> {
         Json {
             verdict: self.judgement.verdict,
             reasons: &self.judgement.reasons,
-            subjects: self.stage.cast.iter().map(|subject| self.json_subject(*subject)).collect(),
+            subjects: self
+                .stage
+                .cast
+                .iter()
+                .map(|subject| self.json_subject(*subject))
+                .collect(),
             not_shown: self.not_shown(),
             rounds: self.rounds,
             machine: JsonMachine {
@@ -166,7 +195,10 @@ impl Report<'_> {
             name: subject.name(),
             expected: subject.expectation(),
             doors: Door::ALL.into_iter().map(sight).collect(),
-            grade: actors().next().map(|actor| actor.grade.clone()).unwrap_or_default(),
+            grade: actors()
+                .next()
+                .map(|actor| actor.grade.clone())
+                .unwrap_or_default(),
             stores: actors().map(|actor| actor.stores.0).sum(),
             losses: actors().map(|actor| actor.stores.1).sum(),
         }

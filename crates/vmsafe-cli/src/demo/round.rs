@@ -82,7 +82,9 @@ fn assemble(
             actors.push(actor);
         }
     }
-    actors.iter_mut().try_for_each(|actor| actor.entrust(canaries))?;
+    actors
+        .iter_mut()
+        .try_for_each(|actor| actor.entrust(canaries))?;
     Ok(actors)
 }
 
@@ -91,12 +93,16 @@ fn page_out(stage: &Stage, actors: &mut [Actor]) -> anyhow::Result<()> {
     match &stage.swap {
         SwapDoor::Raw { group, .. } => {
             let own = actors.iter().map(Actor::pid);
-            let pids: Vec<u32> = own.chain(actors.iter().filter_map(Actor::lingering)).collect();
+            let pids: Vec<u32> = own
+                .chain(actors.iter().filter_map(Actor::lingering))
+                .collect();
             vmsafe_lab::page_out(&pids)?;
             group.squeeze()?;
             Ok(())
         }
-        SwapDoor::Counted => actors.iter_mut().try_for_each(|actor| actor.act(Act::PageOut)),
+        SwapDoor::Counted => actors
+            .iter_mut()
+            .try_for_each(|actor| actor.act(Act::PageOut)),
         SwapDoor::Closed(_) => Ok(()),
     }
 }
@@ -105,13 +111,15 @@ fn page_out(stage: &Stage, actors: &mut [Actor]) -> anyhow::Result<()> {
 fn write_back(stage: &Stage, actors: &mut [Actor]) -> anyhow::Result<Places> {
     let mut places = Places::default();
     let mut files: Vec<(Subject, File)> = Vec::new();
-    let storing =
-        |actor: &&mut Actor| actor.subject.has_file() && !actor.subject.is_control();
+    let storing = |actor: &&mut Actor| actor.subject.has_file() && !actor.subject.is_control();
     for actor in actors.iter().filter(|actor| actor.subject.has_file()) {
         let open = actor.open_files(&stage.files)?;
         files.extend(open.into_iter().map(|file| (actor.subject, file)));
         if let Some(path) = &actor.file {
-            files.push((actor.subject, File::open(path).context("cannot open a file")?));
+            files.push((
+                actor.subject,
+                File::open(path).context("cannot open a file")?,
+            ));
         }
     }
     for actor in actors.iter_mut().filter(storing) {
@@ -119,7 +127,8 @@ fn write_back(stage: &Stage, actors: &mut [Actor]) -> anyhow::Result<Places> {
     }
     for _ in 0..WRITE_BACKS {
         for (_, file) in &files {
-            file.sync_all().context("cannot write a subject's file back")?;
+            file.sync_all()
+                .context("cannot write a subject's file back")?;
         }
     }
     for actor in actors.iter_mut().filter(storing) {
@@ -154,14 +163,17 @@ fn clear_away(
     sabotaged: Option<Subject>,
 ) -> anyhow::Result<look::Counts> {
     for actor in actors {
-        let Some(file) = actor.file.as_ref() else { continue };
+        let Some(file) = actor.file.as_ref() else {
+            continue;
+        };
         match actor.subject {
             Subject::Confined if sabotaged == Some(Subject::Confined) => {}
             Subject::Confined => {
                 // What the burn confirmed is not believed here: the witness looks for itself.
                 let _ = burn_file(file, &mut |_, _| ())?;
             }
-            _ => fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?,
+            _ => fs::remove_file(file)
+                .with_context(|| format!("cannot remove {}", file.display()))?,
         }
     }
     look::in_files(actors, canaries)

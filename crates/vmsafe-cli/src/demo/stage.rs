@@ -96,7 +96,9 @@ impl Stage {
 
     /// Has each written block searched from now on; what earlier searches found is forgotten.
     pub(crate) fn watch_for(&self, searcher: &Searcher) -> anyhow::Result<()> {
-        let DiskDoor::Watched { disk, written } = &self.disk else { return Ok(()) };
+        let DiskDoor::Watched { disk, written } = &self.disk else {
+            return Ok(());
+        };
         let watch = disk.watch().context("the scratch disk is not watched")?;
         let (searcher, log) = (searcher.clone(), written.clone());
         watch.set_callback(move |offset, bytes| {
@@ -109,7 +111,9 @@ impl Stage {
     /// Fails when a written block went by unseen.
     pub(crate) fn check_watch(&self) -> anyhow::Result<()> {
         match &self.disk {
-            DiskDoor::Watched { disk, .. } if disk.watch().is_none_or(|watch| watch.panics() > 0) => {
+            DiskDoor::Watched { disk, .. }
+                if disk.watch().is_none_or(|watch| watch.panics() > 0) =>
+            {
                 bail!("a written block went by unseen")
             }
             _ => Ok(()),
@@ -142,7 +146,10 @@ fn open_disk(work: &Path) -> anyhow::Result<DiskDoor> {
     }
     let options = ScratchOptions::new(FsKind::Ext4).bytes(DISK);
     Ok(match options.create_watched(work, |_, _| ()) {
-        Ok(disk) => DiskDoor::Watched { disk, written: Written::default() },
+        Ok(disk) => DiskDoor::Watched {
+            disk,
+            written: Written::default(),
+        },
         Err(error) => DiskDoor::Closed(error.to_string()),
     })
 }
@@ -179,14 +186,20 @@ fn open_core() -> Result<CorePattern, String> {
 fn cast(files: &Path) -> (Vec<Subject>, Vec<String>) {
     let mut notes = Vec::new();
     let mut cast = Subject::ALL.to_vec();
-    let secret = Locked::options().demand(Threat::ProcessRead, Demand::Require).create(1);
+    let secret = Locked::options()
+        .demand(Threat::ProcessRead, Demand::Require)
+        .create(1);
     if let Err(error) = secret {
         cast.retain(|subject| *subject != Subject::Locked);
-        notes.push(format!("locked is left out, this kernel gives no secret memory: {error}"));
+        notes.push(format!(
+            "locked is left out, this kernel gives no secret memory: {error}"
+        ));
     }
     if let Err(error) = Confined::create(files.join(".probe"), 1) {
         cast.retain(|subject| *subject != Subject::Confined);
-        notes.push(format!("confined is left out: {error}; name another place with --dir"));
+        notes.push(format!(
+            "confined is left out: {error}; name another place with --dir"
+        ));
     }
     (cast, notes)
 }
@@ -198,11 +211,15 @@ fn usual_dir() -> anyhow::Result<PathBuf> {
     places.extend(std::env::current_dir());
     let confines = |place: &&PathBuf| {
         let probe = format!(".vmsafe-probe-{}", std::process::id());
-        place.canonicalize().is_ok_and(|place| Confined::create(place.join(probe), 1).is_ok())
+        place
+            .canonicalize()
+            .is_ok_and(|place| Confined::create(place.join(probe), 1).is_ok())
     };
     let place = places.iter().find(confines).or(places.first());
     let place = place.context("there is no directory to work in; name one with --dir")?;
-    place.canonicalize().with_context(|| format!("cannot use {}", place.display()))
+    place
+        .canonicalize()
+        .with_context(|| format!("cannot use {}", place.display()))
 }
 
 /// A directory of this run alone, removed at the end.
@@ -211,9 +228,12 @@ struct WorkDir(PathBuf);
 
 impl WorkDir {
     fn create(parent: &Path) -> anyhow::Result<Self> {
-        let parent = parent
-            .canonicalize()
-            .with_context(|| format!("cannot use {}; name another place with --dir", parent.display()))?;
+        let parent = parent.canonicalize().with_context(|| {
+            format!(
+                "cannot use {}; name another place with --dir",
+                parent.display()
+            )
+        })?;
         sweep(&parent);
         let path = parent.join(format!("{PREFIX}{}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
@@ -225,7 +245,9 @@ const PREFIX: &str = "vmsafe-demo-";
 
 /// Removes what killed runs left.
 fn sweep(parent: &Path) {
-    let Ok(entries) = fs::read_dir(parent) else { return };
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX));

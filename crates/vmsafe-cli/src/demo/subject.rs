@@ -83,6 +83,11 @@ impl Subject {
         matches!(self, Self::Ordinary | Self::ForkShared)
     }
 
+    /// True for a subject with a protection that could be left out.
+    pub(crate) fn is_protected(self) -> bool {
+        !self.is_control() && self != Self::Evaporating2001
+    }
+
     /// True for a subject that lies on the scratch disk.
     pub(crate) fn has_file(self) -> bool {
         matches!(
@@ -117,10 +122,14 @@ impl Subject {
     pub(crate) fn sentence(self) -> &'static str {
         match self {
             Self::Ordinary => "a vector and a temporary file: the kernel may write both anywhere",
-            Self::ForkShared => "pages shared by a fork: only memory pressure swaps them, and it does",
+            Self::ForkShared => {
+                "pages shared by a fork: only memory pressure swaps them, and it does"
+            }
             Self::Locked => "secret memory (memfd_secret) stays in RAM, out of dumps and children",
             Self::LockedMlock => "locked memory (mlock) stays in RAM, out of dumps and children",
-            Self::Confined => "a mapped file takes the pages instead of swap, and is burned at the end",
+            Self::Confined => {
+                "a mapped file takes the pages instead of swap, and is burned at the end"
+            }
             Self::Evaporating => "ciphertext behind a file's end vanishes; its key is locked",
             Self::Evaporating2001 => {
                 "as in 2001, plain behind a file's end: kept out of swap, but a race can write it"
@@ -131,8 +140,7 @@ impl Subject {
 
 impl Door {
     /// All, in the order of the table.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Swap, Self::Core, Self::File, Self::Disk, Self::Child];
+    pub(crate) const ALL: [Self; 5] = [Self::Swap, Self::Core, Self::File, Self::Disk, Self::Child];
 
     /// Its name on the command line and in JSON.
     pub(crate) fn name(self) -> &'static str {

@@ -21,12 +21,20 @@ pub(crate) struct Sight {
 impl Sight {
     /// This many copies in what was looked at.
     pub(crate) fn of(copies: u64, because: impl Into<String>) -> Self {
-        Self { copies: Some(copies), because: because.into(), after_burn: None }
+        Self {
+            copies: Some(copies),
+            because: because.into(),
+            after_burn: None,
+        }
     }
 
     /// Nothing could be seen.
     pub(crate) fn none(because: impl Into<String>) -> Self {
-        Self { copies: None, because: because.into(), after_burn: None }
+        Self {
+            copies: None,
+            because: because.into(),
+            after_burn: None,
+        }
     }
 
     /// Whether it is as expected; `None` when it cannot be told.

@@ -38,7 +38,10 @@ pub(crate) struct Judgement {
 /// Judges what was seen. A door that nobody could show is no reason, unless it is required; a door
 /// whose control did not leak says nothing about the others.
 pub(crate) fn judge(tally: &Tally, required: &[Door]) -> Judgement {
-    let mut judgement = Judgement { verdict: Verdict::Holds, reasons: Vec::new() };
+    let mut judgement = Judgement {
+        verdict: Verdict::Holds,
+        reasons: Vec::new(),
+    };
     for door in Door::ALL {
         for subject in Subject::ALL {
             judge_one(tally, subject, door, &mut judgement);
@@ -47,7 +50,10 @@ pub(crate) fn judge(tally: &Tally, required: &[Door]) -> Judgement {
             let because = tally.sight(Subject::Ordinary, door).because;
             judgement.add(
                 Verdict::Inconclusive,
-                format!("the door {} is required and was not shown: {because}", door.name()),
+                format!(
+                    "the door {} is required and was not shown: {because}",
+                    door.name()
+                ),
             );
         }
     }
@@ -68,7 +74,9 @@ fn judge_one(tally: &Tally, subject: Subject, door: Door, judgement: &mut Judgem
         (Some(true), _) => {}
         (Some(false), Expected::Leaks) => judgement.add(
             Verdict::Inconclusive,
-            format!("the control {name} did not leak to {door_name}: the others' zero says nothing"),
+            format!(
+                "the control {name} did not leak to {door_name}: the others' zero says nothing"
+            ),
         ),
         (Some(false), Expected::Burns) if sight.copies == Some(0) => judgement.add(
             Verdict::Inconclusive,
@@ -83,12 +91,20 @@ fn judge_one(tally: &Tally, subject: Subject, door: Door, judgement: &mut Judgem
         ),
         (Some(false), _) => judgement.add(
             Verdict::Broken,
-            format!("{name} leaked to {door_name}: {} copies", sight.copies.unwrap_or(0)),
+            format!(
+                "{name} leaked to {door_name}: {} copies",
+                sight.copies.unwrap_or(0)
+            ),
         ),
+        // A second control that this user cannot have takes nothing from the first.
+        (None, _) if subject.is_control() => {}
         // The door was shown for the control, and this subject could not be looked at.
         (None, _) if is_shown(tally, door) => judgement.add(
             Verdict::Inconclusive,
-            format!("{name} could not be looked at through {door_name}: {}", sight.because),
+            format!(
+                "{name} could not be looked at through {door_name}: {}",
+                sight.because
+            ),
         ),
         (None, _) => {}
     }
@@ -114,7 +130,10 @@ mod tests {
                 let sight = match subject.expected(door) {
                     Expected::Leaks => Sight::of(3, "seen"),
                     Expected::Nothing | Expected::Whatever => Sight::of(0, "seen"),
-                    Expected::Burns => Sight { after_burn: Some(0), ..Sight::of(3, "seen") },
+                    Expected::Burns => Sight {
+                        after_burn: Some(0),
+                        ..Sight::of(3, "seen")
+                    },
                 };
                 tally.note(subject, door, sight);
             }
@@ -187,11 +206,17 @@ mod tests {
             tally.note(Subject::Confined, Door::File, Sight::of(3, "seen"));
         };
         let left = |tally: &mut Tally| {
-            let sight = Sight { after_burn: Some(1), ..Sight::of(3, "seen") };
+            let sight = Sight {
+                after_burn: Some(1),
+                ..Sight::of(3, "seen")
+            };
             tally.note(Subject::Confined, Door::File, sight);
         };
         let unwritten = |tally: &mut Tally| {
-            let sight = Sight { after_burn: Some(0), ..Sight::of(0, "seen") };
+            let sight = Sight {
+                after_burn: Some(0),
+                ..Sight::of(0, "seen")
+            };
             tally.note(Subject::Confined, Door::File, sight);
         };
         assert_eq!(verdict(unburned), Verdict::Broken);
