@@ -11,6 +11,7 @@ mod canary;
 mod child;
 mod holder;
 mod look;
+mod race;
 mod report;
 mod round;
 mod stage;
@@ -19,6 +20,7 @@ mod tally;
 mod verdict;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::ensure;
 
@@ -46,6 +48,10 @@ pub(crate) struct DemoArgs {
     /// Exit 3 if this door could not be shown. May be repeated.
     #[arg(long, value_name = "DOOR")]
     pub(crate) require: Vec<Door>,
+    /// Instead, race a storing thread against write-back for so many seconds on each of ext4, xfs,
+    /// btrfs and ext4 with data=journal, and search every block that is written (root only).
+    #[arg(long, value_name = "SECONDS", hide_short_help = true, conflicts_with_all = ["rounds", "require"])]
+    pub(crate) race: Option<u64>,
     /// Where the scratch files go [default: the first usual place on a disk].
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
@@ -60,11 +66,15 @@ Examples:
   sudo vmsafe demo               every door
   vmsafe demo --require swap     fail with exit code 3 if swap could not be shown
   vmsafe demo --json --rounds 500
+  sudo vmsafe demo --race 60     the evaporating tail against write-back on four file systems
 
 Exit codes: 0 holds, 1 broken, 2 usage or I/O error, 3 could not tell.";
 
 /// Runs the demonstration.
 pub(crate) fn run(args: &DemoArgs, out: &Output) -> anyhow::Result<Exit> {
+    if let Some(seconds) = args.race {
+        return race::run(args, Duration::from_secs(seconds), out);
+    }
     let stage = Stage::set_up(args.dir.as_deref())?;
     if let Some(subject) = args.sabotage {
         ensure!(

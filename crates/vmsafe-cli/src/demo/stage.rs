@@ -67,8 +67,7 @@ impl Stage {
         let root = vmsafe_lab::is_root();
         let lab = root.then(Lab::lock).transpose()?;
         let machine = vmsafe_lab::machine()?;
-        let dir = dir.map_or_else(usual_dir, |dir| Ok(dir.to_path_buf()))?;
-        let work = WorkDir::create(&dir)?;
+        let work = WorkDir::create_in(dir)?;
         let disk = open_disk(&work.0)?;
         let files = match &disk {
             DiskDoor::Watched { disk, .. } => disk.path(),
@@ -224,20 +223,28 @@ fn usual_dir() -> anyhow::Result<PathBuf> {
 
 /// A directory of this run alone, removed at the end.
 #[derive(Debug)]
-struct WorkDir(PathBuf);
+pub(crate) struct WorkDir(PathBuf);
 
 impl WorkDir {
-    fn create(parent: &Path) -> anyhow::Result<Self> {
-        let parent = parent.canonicalize().with_context(|| {
-            format!(
-                "cannot use {}; name another place with --dir",
-                parent.display()
-            )
+    /// Makes one in `dir`, or in a usual place. First removes those of killed runs.
+    pub(crate) fn create_in(dir: Option<&Path>) -> anyhow::Result<Self> {
+        let parent = dir.map_or_else(usual_dir, |dir| {
+            dir.canonicalize().with_context(|| {
+                format!(
+                    "cannot use {}; name another place with --dir",
+                    dir.display()
+                )
+            })
         })?;
         sweep(&parent);
         let path = parent.join(format!("{PREFIX}{}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
