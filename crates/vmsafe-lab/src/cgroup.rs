@@ -1,13 +1,14 @@
 //! A memory cgroup that can be squeezed: the page-out that also takes shared pages.
 //!
 //! **Promise.** After [`Cgroup::squeeze`] the kernel has reclaimed all that it can of the memory
-//! that the group's processes touched first while they were in it, fork-shared pages included.
+//! that the group's processes touched first while they were in it, fork-shared pages included. A
+//! page that a process keeps touching meanwhile may stay.
 //!
-//! **Mechanism.** Version 1: the limit pushed down, then `memory.force_empty`, then the limit lifted
-//! again; the group's out-of-memory killer is off meanwhile, so that a process waits instead of
-//! dying. Version 2: `memory.reclaim`, or `memory.high` pushed down and lifted where the kernel has
-//! no `memory.reclaim` (before 5.19). Mount point and own group come from `/proc/self/mountinfo` and
-//! `/proc/self/cgroup`.
+//! **Mechanism.** Version 1: `memory.force_empty`. Version 2: `memory.reclaim`, or `memory.high`
+//! pushed down and lifted where the kernel has no `memory.reclaim` (before 5.19). No hard limit is
+//! lowered: under one, a process that runs meanwhile gets ENOMEM from innocent system calls, or is
+//! killed, and a subject that fails shows nothing. Mount point and own group come from
+//! `/proc/self/mountinfo` and `/proc/self/cgroup`.
 //!
 //! **Needs.** Root, or a delegated group. Add a process *before* it touches the memory in question:
 //! what it touched earlier is charged to the group that it was in then, and stays so.
@@ -130,18 +131,27 @@ impl Cgroup {
         })
     }
 
+    /// EBUSY means that some of it cannot go. Ask until nothing more goes.
     fn squeeze_v1(&self) -> Result<()> {
-        let _lifted = Lifted(self);
-        self.write("memory.oom_control", "1")?;
-        busy_is_done(self.write("memory.limit_in_bytes", "64K"))?;
-        busy_is_done(self.write("memory.force_empty", "0"))
+        loop {
+            let usage = self.usage()?;
+            match self.write("memory.force_empty", "0") {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+                Err(error) => return Err(error),
+            }
+            if self.usage()? >= usage {
+                return Ok(());
+            }
+        }
     }
 
     /// EAGAIN means that less was reclaimed than asked for; ask until nothing more goes.
     fn squeeze_v2(&self) -> Result<()> {
         if !self.dir.join("memory.reclaim").exists() {
-            let _lifted = Lifted(self);
-            return self.write("memory.high", "0");
+            let pushed = self.write("memory.high", "0");
+            let lifted = self.write("memory.high", "max");
+            return pushed.and(lifted);
         }
         loop {
             let usage = self.usage()?;
@@ -172,31 +182,6 @@ impl Drop for Cgroup {
         if let Some(control) = &self.enabled_in {
             let _ = fs::write(control, "-memory");
         }
-    }
-}
-
-/// Lifts the limits again, also when a step between fails.
-struct Lifted<'a>(&'a Cgroup);
-
-impl Drop for Lifted<'_> {
-    fn drop(&mut self) {
-        match self.0.version {
-            Version::V1 => {
-                let _ = self.0.write("memory.limit_in_bytes", "-1");
-                let _ = self.0.write("memory.oom_control", "0");
-            }
-            Version::V2 => {
-                let _ = self.0.write("memory.high", "max");
-            }
-        }
-    }
-}
-
-/// EBUSY: the kernel reclaimed, and what stays is locked.
-fn busy_is_done(written: Result<()>) -> Result<()> {
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(()),
-        other => other,
     }
 }
 
@@ -329,6 +314,45 @@ mod tests {
             (own.version, own.dir),
             (Version::V1, PathBuf::from("/cg/memory/a/b"))
         );
+    }
+
+    /// A directory that looks like a version 2 group; what is written to it stays to be read.
+    fn fake(name: &str, files: &[(&str, &str)]) -> Cgroup {
+        let dir = std::env::temp_dir().join(owner::new_name(name));
+        fs::create_dir(&dir).expect("test directory");
+        for (file, text) in files {
+            fs::write(dir.join(file), text).expect("written");
+        }
+        Cgroup {
+            version: Version::V2,
+            dir,
+            enabled_in: None,
+        }
+    }
+
+    #[test]
+    fn version_2_asks_for_all_that_is_charged_and_stops_when_nothing_goes() {
+        let group = fake(
+            "reclaim",
+            &[("memory.current", "8192\n"), ("memory.reclaim", "")],
+        );
+        group.squeeze_v2().expect("squeezed");
+        assert_eq!(
+            fs::read_to_string(group.dir.join("memory.reclaim")).expect("asked"),
+            "8192"
+        );
+        fs::remove_dir_all(&group.dir).expect("removed");
+    }
+
+    #[test]
+    fn version_2_without_reclaim_pushes_the_high_mark_and_lifts_it() {
+        let group = fake("high", &[("memory.current", "8192\n"), ("memory.high", "")]);
+        group.squeeze_v2().expect("squeezed");
+        assert_eq!(
+            fs::read_to_string(group.dir.join("memory.high")).expect("set"),
+            "max"
+        );
+        fs::remove_dir_all(&group.dir).expect("removed");
     }
 
     #[test]

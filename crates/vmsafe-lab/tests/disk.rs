@@ -4,11 +4,12 @@ use std::env;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use vmsafe_lab::{
-    FsKind, Opened, SIGKILL, Scratch, ScratchOptions, extents, kill, open_direct, require_root,
+    Cgroup, FsKind, Opened, PrivateSwap, SIGKILL, Scratch, ScratchOptions, extents, fork_lingering,
+    kill, open_direct, require_root,
 };
 
 const ROLE: &str = "VMSAFE_LAB_ROLE";
@@ -170,6 +171,34 @@ fn a_callback_that_panics_is_counted_and_the_write_goes_on() {
 }
 
 #[test]
+fn a_block_that_the_disk_is_told_to_forget_leaves_the_image() {
+    if !require_root("a_block_that_the_disk_is_told_to_forget_leaves_the_image") {
+        return;
+    }
+    let room = Room::new("forgets");
+    let scratch = Scratch::create_watched(FsKind::Ext4, &room.0, |_, _| ()).expect("created");
+    let canary = canary();
+    let mut file = File::create(scratch.path().join("file")).expect("created");
+    file.write_all(&contents(&canary)).expect("written");
+    file.sync_all().expect("synced");
+    let place = place_on_device(&file).expect("located");
+    let holds = || {
+        let image = fs::read(scratch.image_path()).expect("image");
+        memchr::memmem::find(&image, &canary).map(|at| at as u64)
+    };
+    assert_eq!(holds(), Some(place));
+    let device = File::options()
+        .write(true)
+        .open(scratch.raw_path())
+        .expect("device");
+    let block = place - place % PAGE as u64;
+    vmsafe_os::lab::punch(&device, block, PAGE as u64).expect("forgotten");
+    assert_eq!(holds(), None);
+    drop((file, device));
+    scratch.close().expect("closed");
+}
+
+#[test]
 fn options_reach_mkfs_and_mount() {
     if !require_root("options_reach_mkfs_and_mount") {
         return;
@@ -215,18 +244,8 @@ fn a_disk_in_use_is_detached_and_what_a_killed_run_left_goes_at_the_next_creatio
     }
     for watched in ["plain", "watched"] {
         let room = Room::new(&format!("killed-{watched}"));
-        let mut child = Command::new(env::current_exe().expect("own path"))
-            .args(["role", "--exact", "--nocapture", "--test-threads=1"])
-            .env(ROLE, watched)
-            .current_dir(&room.0)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("started");
-        let mut lines = BufReader::new(child.stdout.as_mut().expect("piped")).lines();
-        lines
-            .find(|line| line.as_ref().expect("text").contains("ready"))
-            .expect("said")
-            .expect("");
+        let mut child = start(watched, &room.0);
+        said(&mut child, "ready");
         kill(child.id(), SIGKILL).expect("killed");
         child.wait().expect("collected");
         assert!(mounted_below(&room.0), "a kill leaves it mounted");
@@ -245,19 +264,112 @@ fn a_disk_in_use_is_detached_and_what_a_killed_run_left_goes_at_the_next_creatio
     }
 }
 
+#[test]
+fn a_squeezed_writer_and_the_server_below_it_never_wait_for_each_other() {
+    if !require_root("a_squeezed_writer_and_the_server_below_it_never_wait_for_each_other") {
+        return;
+    }
+    let room = Room::new("squeezed");
+    let swap = PrivateSwap::create_in(&room.0, 32 << 20).expect("private swap");
+    let group = Cgroup::create().expect("cgroup");
+    for kind in [FsKind::Ext4, FsKind::Xfs, FsKind::Btrfs] {
+        let scratch = Scratch::create_watched(kind, &room.0, |_, _| ()).expect("created");
+        let watch = scratch.watch().expect("watched");
+        let mut child = start("write", &scratch.path());
+        group.add(child.id()).expect("added");
+        let before = watch.bytes();
+        let mut squeezes = 0;
+        while watch.bytes() - before < 64 << 20 || squeezes < 50 {
+            group.squeeze().expect("squeezed");
+            squeezes += 1;
+            assert_eq!(
+                child.try_wait().expect("asked"),
+                None,
+                "{}: alive",
+                kind.name()
+            );
+        }
+        child.kill().expect("killed");
+        child.wait().expect("collected");
+        scratch.close().expect("closed");
+    }
+    drop((swap, group));
+    assert!(room.is_empty());
+}
+
+#[test]
+fn a_child_that_outlives_a_killed_laboratory_does_not_hold_its_disk() {
+    if !require_root("a_child_that_outlives_a_killed_laboratory_does_not_hold_its_disk") {
+        return;
+    }
+    let room = Room::new("outlived");
+    let mut child = start("watched-forked", &room.0);
+    let heir: u32 = said(&mut child, "ready ").parse().expect("a process id");
+    kill(child.id(), SIGKILL).expect("killed");
+    child.wait().expect("collected");
+    // The heir inherited the server's end of the connection and serves nothing.
+    let scratch = Scratch::create(FsKind::Ext4, &room.0).expect("created");
+    assert_eq!(
+        fs::read_dir(&room.0).expect("listed").count(),
+        1,
+        "only the new one"
+    );
+    kill(heir, SIGKILL).expect("the heir was still there");
+    drop(scratch);
+    assert!(room.is_empty());
+}
+
+fn start(role: &str, dir: &Path) -> Child {
+    Command::new(env::current_exe().expect("own path"))
+        .args(["role", "--exact", "--nocapture", "--test-threads=1"])
+        .env(ROLE, role)
+        .current_dir(dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("started")
+}
+
+fn said(child: &mut Child, prefix: &str) -> String {
+    let lines = BufReader::new(child.stdout.as_mut().expect("piped")).lines();
+    let mut answers = lines.filter_map(|line| {
+        line.expect("text")
+            .split_once(prefix)
+            .map(|(_, rest)| rest.to_owned())
+    });
+    answers.next().expect("an answer")
+}
+
+fn write_for_ever() -> ! {
+    let mut memory = vec![0_u8; 4 << 20];
+    loop {
+        getrandom::fill(&mut memory).expect("random bytes");
+        let mut file = File::create("file").expect("created");
+        file.write_all(&memory).expect("written");
+        file.sync_all().expect("synced");
+    }
+}
+
 /// Not a test of its own: what the other processes of these tests run.
 #[test]
 fn role() {
     let Ok(role) = env::var(ROLE) else { return };
+    if role == "write" {
+        write_for_ever();
+    }
     let scratch = match role.as_str() {
-        "watched" => Scratch::create_watched(FsKind::Ext4, ".", |_, _| ()),
+        "watched" | "watched-forked" => Scratch::create_watched(FsKind::Ext4, ".", |_, _| ()),
         _ => Scratch::create(FsKind::Ext4, "."),
     };
     let scratch = scratch.expect("created");
     // Dirty pages that have no disk to go to once we are dead.
     fs::write(scratch.path().join("dirty"), contents(&canary())).expect("written");
-    println!("ready");
-    loop {
+    let linger = || loop {
         std::thread::park();
-    }
+    };
+    let heir = (role == "watched-forked").then(|| fork_lingering(linger).expect("forked"));
+    println!(
+        "ready {}",
+        heir.map_or(0, |heir| std::mem::ManuallyDrop::new(heir).id())
+    );
+    linger();
 }

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vmsafe_lab::{
-    Cgroup, CorePattern, Lab, Lands, PrivateSwap, SIGABRT, SIGKILL, abort_with_core, allow,
-    ended_by, kill, require_root, swap_areas,
+    Cgroup, CorePattern, Door, Lab, Lands, Opening, PrivateSwap, SIGABRT, SIGKILL, abort_with_core,
+    allow, doors, ended_by, is_root, kill, require_root, swap_areas,
 };
 
 const ROLE: &str = "VMSAFE_LAB_ROLE";
@@ -133,6 +133,7 @@ fn what_a_killed_run_left_goes_at_the_next_creation() {
         return;
     }
     let _alone = alone();
+    let zswap = ZswapOn::new();
     for (parent, name) in [
         (env::temp_dir(), "killed"),
         ("/dev/shm".into(), "killed-loop"),
@@ -141,14 +142,49 @@ fn what_a_killed_run_left_goes_at_the_next_creation() {
         // Not under the lock: the role takes it itself, as another process.
         let mut child = start("hold-swap", &room.0);
         let orphan = PathBuf::from(said(&mut child, "swap "));
+        assert!(zswap.is(false), "off while a private swap lives");
         kill(child.id(), SIGKILL).expect("killed");
         child.wait().expect("collected");
-        assert!(active(&orphan), "a kill leaves it active");
+        assert!(
+            active(&orphan) && zswap.is(false),
+            "a kill leaves everything as it is"
+        );
         let swap = PrivateSwap::create_in(&room.0, 4 << 20).expect("created");
         assert_eq!(swap_areas().expect("swaps").len() - swap.others().len(), 1);
         assert_eq!(room.entries().len(), 1, "only the new one");
         drop(swap);
         assert_eq!(room.entries(), Vec::<PathBuf>::new());
+        assert!(
+            zswap.is(true),
+            "put back, although its first owner was killed"
+        );
+    }
+}
+
+/// Switches zswap on for a test, where the kernel has it, so that "off" can be seen.
+struct ZswapOn(Option<String>);
+
+impl ZswapOn {
+    fn new() -> Self {
+        let _lab = Lab::lock().expect("lab");
+        let found = fs::read_to_string(ZSWAP).ok();
+        if found.is_some() {
+            fs::write(ZSWAP, "Y").expect("zswap on");
+        }
+        Self(found)
+    }
+
+    /// Whether zswap is as `on` says; on a kernel without it, it always is.
+    fn is(&self, on: bool) -> bool {
+        self.0.is_none() || fs::read_to_string(ZSWAP).is_ok_and(|now| (now == "Y\n") == on)
+    }
+}
+
+impl Drop for ZswapOn {
+    fn drop(&mut self) {
+        if let Some(found) = &self.0 {
+            let _ = fs::write(ZSWAP, found);
+        }
     }
 }
 
@@ -219,6 +255,27 @@ fn a_group_can_be_made_squeezed_and_removed() {
     group.add(child.id()).expect("added");
     child.kill().expect("killed");
     child.wait().expect("collected");
+}
+
+#[test]
+fn each_door_is_open_or_says_why_not_and_what_would_open_it() {
+    let found = doors("vmsafe demo").expect("doors");
+    assert_eq!(found.len(), 7);
+    for (door, opening) in found {
+        match opening {
+            Opening::Open => {
+                let root_only = [Door::Swap, Door::Disk, Door::WrittenBlocks].contains(&door);
+                assert!(is_root() || !root_only, "{door:?}");
+            }
+            Opening::Closed { because, remedy } => {
+                assert!(
+                    !because.is_empty() && remedy.contains(' '),
+                    "{door:?}: {because}"
+                );
+                assert!(is_root() || !remedy.contains("sudo") || remedy.ends_with("vmsafe demo"));
+            }
+        }
+    }
 }
 
 fn start(role: &str, dir: &Path) -> std::process::Child {
