@@ -120,6 +120,7 @@ pub(crate) fn parse_range(line: &str) -> Option<Range<usize>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
     /// EINVAL: the range holds a page that can never be paged out. The structural proof of a lock.
+    /// Its absence proves nothing: kernel 6.1 takes the advice on secret memory and does nothing.
     Refused,
     /// The kernel took the advice; whether it wrote, [`smaps::swapped`](crate::smaps::swapped)
     /// tells.
