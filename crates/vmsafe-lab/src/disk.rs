@@ -233,7 +233,11 @@ impl ScratchOptions {
                 let at = scratch.dir.join(WATCHED);
                 os::create_private(&at).doing("create", at.display())?;
                 scratch.server = Some(Server::start(image, &at, callback)?);
-                os::open_plain(&at).doing("open", at.display())?
+                let served = os::open_plain(&at).doing("open", at.display())?;
+                // Older kernels (6.1) take the size that the inode has now, and it has none until
+                // somebody asks the server.
+                served.metadata().doing("measure", at.display())?;
+                served
             }
         };
         let device = LoopDevice::attach(&backing).map_err(|error| {
