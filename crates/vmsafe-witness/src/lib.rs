@@ -40,6 +40,7 @@ mod forms;
 mod hit;
 mod keys;
 mod masked;
+mod medium;
 mod needles;
 mod process;
 mod report;
@@ -49,6 +50,7 @@ mod searcher;
 
 pub use hit::{Form, Hit};
 pub use keys::{Fingerprint, KeyForm, KeyHit, KeyKind};
+pub use medium::{CoreDump, CorePlace, Medium, Place, SwapHeader, SwapPlace, SwapState, Thread};
 pub use needles::{LONGEST_NEEDLE, NeedleError, NeedleId, Needles, SHORTEST_NEEDLE};
 pub use process::{ProcessHit, ProcessKey, ProcessReport, scan_process};
 pub use report::{Gap, Progress, Report};

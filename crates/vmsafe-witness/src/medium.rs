@@ -1,0 +1,76 @@
+//! What kind of thing is scanned, and what an offset in it means.
+
+mod core_dump;
+mod paged;
+mod swap;
+
+use core::fmt;
+use std::io::{self, Read, Seek};
+
+pub use core_dump::{CoreDump, CorePlace, Thread};
+pub use swap::{SwapHeader, SwapPlace, SwapState};
+
+use paged::Paged;
+use swap::LONGEST_HEADER;
+
+/// The kind of a file or device, as far as it has a structure that names its parts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Medium {
+    /// Nothing that we know the structure of.
+    Plain,
+    /// A swap file or partition.
+    Swap(SwapHeader),
+    /// A core dump.
+    Core(CoreDump),
+}
+
+/// What an offset in a medium belongs to. It displays as a short phrase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// A part of a swap area.
+    Swap(SwapPlace),
+    /// A part of a core dump.
+    Core(CorePlace),
+}
+
+impl Medium {
+    /// Looks at the beginning of `reader` to tell what it is. The cursor is moved.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or looks like a core dump but is damaged; it can be scanned as
+    /// [`Medium::Plain`] all the same.
+    pub fn detect(reader: impl Read + Seek + Send) -> io::Result<Self> {
+        let mut paged = Paged::new(reader)?;
+        if let Some(core) = CoreDump::read_paged(&mut paged)? {
+            return Ok(Self::Core(core));
+        }
+        let len = usize::try_from(paged.end())
+            .unwrap_or(LONGEST_HEADER)
+            .min(LONGEST_HEADER);
+        let mut start = vec![0; len];
+        paged.read_at(0, &mut start)?;
+        Ok(SwapHeader::parse(&start).map_or(Self::Plain, Self::Swap))
+    }
+
+    /// What the byte at `offset` belongs to; `None` for a plain medium.
+    #[must_use]
+    pub fn place(&self, offset: u64) -> Option<Place> {
+        match self {
+            Self::Plain => None,
+            Self::Swap(header) => Some(Place::Swap(header.place(offset))),
+            Self::Core(core) => Some(Place::Core(core.place(offset))),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Swap(place) => place.fmt(f),
+            Self::Core(place) => place.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The notes of a core dump: registers, threads and the names of mapped files.
+
+use core::ops::Range;
+
+use object::elf::{EM_AARCH64, EM_X86_64, NT_FILE, NT_PRSTATUS};
+use object::read::elf::{FileHeader, NoteIterator};
+use object::{Endian, Endianness};
+
+use super::Thread;
+
+/// A note and where it stands in the file.
+#[derive(Clone, Debug)]
+pub(super) struct Note {
+    pub(super) in_file: Range<u64>,
+    pub(super) name: &'static str,
+    pub(super) thread: Option<u32>,
+}
+
+/// A file that was mapped.
+#[derive(Clone, Debug)]
+pub(super) struct MappedFile {
+    pub(super) addresses: Range<u64>,
+    pub(super) path: String,
+}
+
+/// All that one segment of notes tells.
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) notes: Vec<Note>,
+    pub(super) files: Vec<MappedFile>,
+    pub(super) threads: Vec<Thread>,
+}
+
+impl Notes {
+    /// Reads the notes in `bytes`, which begin at `offset` of the file, as far as they are whole.
+    pub(super) fn parse<Elf: FileHeader<Endian = Endianness>>(
+        bytes: &[u8],
+        offset: u64,
+        endian: Endianness,
+        machine: u16,
+    ) -> Self {
+        let mut all = Self::default();
+        let mut thread = None;
+        let Ok(mut notes) = NoteIterator::<Elf>::new(endian, Elf::Word::default(), bytes) else {
+            return all;
+        };
+        while let Ok(Some(note)) = notes.next() {
+            let desc = note.desc();
+            let kind = note.n_type(endian);
+            if kind == NT_PRSTATUS {
+                let found = read_thread(desc, endian, machine);
+                thread = found.map(|thread| thread.id);
+                all.threads.extend(found);
+            } else if kind == NT_FILE {
+                all.files
+                    .extend(read_files(desc, endian).unwrap_or_default());
+            }
+            let start = offset + (desc.as_ptr().addr() - bytes.as_ptr().addr()) as u64;
+            let (name, of_thread) = name(kind.0);
+            all.notes.push(Note {
+                in_file: start..start + desc.len() as u64,
+                name,
+                thread: thread.filter(|_| of_thread),
+            });
+        }
+        all
+    }
+}
+
+/// What a note of this type holds, and whether it belongs to a thread.
+fn name(kind: u32) -> (&'static str, bool) {
+    match kind {
+        1 => ("general registers", true),
+        2 => ("floating-point registers", true),
+        3 => ("process status", false),
+        6 => ("auxiliary vector", false),
+        0x202 => ("extended registers", true),
+        0x5349_4749 => ("signal information", true),
+        0x4649_4c45 => ("names of mapped files", false),
+        _ => ("further registers", true),
+    }
+}
+
+/// `struct elf_prstatus` of the 64-bit systems: the thread number stands at byte 32, the registers
+/// from byte 112 on.
+fn read_thread(status: &[u8], endian: Endianness, machine: u16) -> Option<Thread> {
+    let stack_register = match machine {
+        machine if machine == EM_X86_64.0 => 19,
+        machine if machine == EM_AARCH64.0 => 31,
+        _ => return None,
+    };
+    let id = endian.read_u32(*status.get(32..)?.first_chunk()?);
+    Some(Thread {
+        id,
+        stack_pointer: word(status, 112 / 8 + stack_register, endian),
+    })
+}
+
+/// The count, the page size, three words for each file, then their paths, each ended by a zero.
+fn read_files(desc: &[u8], endian: Endianness) -> Option<Vec<MappedFile>> {
+    let count = usize::try_from(word(desc, 0, endian)?).ok()?;
+    let paths_at = count.checked_mul(24)?.checked_add(16)?;
+    let paths = desc.get(paths_at..)?.split(|byte| *byte == 0);
+    let files = paths.take(count).enumerate().map_while(|(nth, path)| {
+        let addresses = word(desc, 2 + 3 * nth, endian)?..word(desc, 3 + 3 * nth, endian)?;
+        Some(MappedFile {
+            addresses,
+            path: String::from_utf8_lossy(path).into_owned(),
+        })
+    });
+    Some(files.collect())
+}
+
+/// The 64-bit word number `at`.
+fn word(bytes: &[u8], at: usize, endian: Endianness) -> Option<u64> {
+    let raw = bytes.get(at.checked_mul(8)?..)?.first_chunk()?;
+    Some(endian.read_u64(*raw))
+}
