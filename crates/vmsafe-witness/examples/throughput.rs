@@ -32,15 +32,15 @@ fn searcher(count: u64, len: usize, wanted: &Wanted) -> Searcher {
     clippy::cast_precision_loss,
     reason = "a rate to read, not to count with"
 )]
-fn measure_schedules(hay: &[u8]) {
-    let searcher = Searcher::with(&Needles::new(), &Wanted::everything());
+fn measure_keys(hay: &[u8], name: &str, wanted: &Wanted) {
+    let searcher = Searcher::with(&Needles::new(), wanted);
     let started = Instant::now();
     let mut hits = 0;
     for piece in hay.chunks(512 << 10) {
         searcher.search_keys(0, piece, &mut |_| hits += 1);
     }
     let rate = hay.len() as f64 / started.elapsed().as_secs_f64() / 1e6;
-    println!("schedules: {rate:6.0} MB/s, {hits} hits");
+    println!("{name}: {rate:6.0} MB/s, {hits} hits");
 }
 
 fn main() {
@@ -48,7 +48,12 @@ fn main() {
         .nth(1)
         .map(|path| File::open(path).expect("a readable file"));
     let hay = random(256 << 20, 42);
-    measure_schedules(&hay);
+    let mut wanted = Wanted::default();
+    wanted.schedules = true;
+    measure_keys(&hay, "key schedules", &wanted);
+    wanted = Wanted::default();
+    wanted.private_keys = true;
+    measure_keys(&hay, "private keys", &wanted);
     let (plain, all) = (Wanted::default(), Wanted::everything());
     for (count, len, wanted, name) in [
         (1, 32, &plain, "plain"),

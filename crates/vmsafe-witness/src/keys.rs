@@ -14,6 +14,22 @@ pub enum KeyKind {
     Aes192,
     /// AES with a 256-bit key.
     Aes256,
+    /// RSA.
+    Rsa,
+    /// DSA.
+    Dsa,
+    /// A curve of the NIST, brainpool or SEC families, for signatures or key agreement.
+    Ec,
+    /// Ed25519.
+    Ed25519,
+    /// Ed448.
+    Ed448,
+    /// X25519.
+    X25519,
+    /// X448.
+    X448,
+    /// An identity of age.
+    Age,
 }
 
 impl KeyKind {
@@ -24,6 +40,14 @@ impl KeyKind {
             Self::Aes128 => "aes-128",
             Self::Aes192 => "aes-192",
             Self::Aes256 => "aes-256",
+            Self::Rsa => "rsa",
+            Self::Dsa => "dsa",
+            Self::Ec => "ec",
+            Self::Ed25519 => "ed25519",
+            Self::Ed448 => "ed448",
+            Self::X25519 => "x25519",
+            Self::X448 => "x448",
+            Self::Age => "age",
         }
     }
 }
@@ -51,6 +75,16 @@ pub enum KeyForm {
     DecryptionSchedule,
     /// The same, each 32-bit word in the other byte order.
     DecryptionScheduleSwapped,
+    /// ASN.1 in DER: PKCS #1, PKCS #8 or SEC 1.
+    Der,
+    /// The same, an OpenSSH or an OpenPGP key as text between `BEGIN` and `END`.
+    Pem,
+    /// The binary format of OpenSSH.
+    OpenSsh,
+    /// A packet of OpenPGP.
+    OpenPgp,
+    /// The text of an identity of age.
+    AgeIdentity,
 }
 
 impl KeyForm {
@@ -64,6 +98,11 @@ impl KeyForm {
             Self::ReversedScheduleSwapped => "reversed-schedule-swapped",
             Self::DecryptionSchedule => "decryption-schedule",
             Self::DecryptionScheduleSwapped => "decryption-schedule-swapped",
+            Self::Der => "der",
+            Self::Pem => "pem",
+            Self::OpenSsh => "openssh",
+            Self::OpenPgp => "openpgp",
+            Self::AgeIdentity => "age-identity",
         }
     }
 }
@@ -74,7 +113,8 @@ impl fmt::Display for KeyForm {
     }
 }
 
-/// Tells two keys apart without giving either away: the first 8 bytes of the SHA-256 of the key.
+/// Tells two keys apart without giving either away: the first 8 bytes of a SHA-256, of an RSA key's
+/// modulus or of any other key's secret part. The same key has the same in every form.
 ///
 /// A key that can be guessed can be confirmed by it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

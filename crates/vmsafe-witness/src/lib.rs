@@ -42,6 +42,7 @@ mod keys;
 mod masked;
 mod medium;
 mod needles;
+mod private_key;
 mod process;
 mod report;
 mod scan;

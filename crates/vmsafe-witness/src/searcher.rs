@@ -32,6 +32,7 @@ use crate::hit::{Form, Hit};
 use crate::keys::KeyHit;
 use crate::masked::{MaskStream, Masked};
 use crate::needles::{NeedleId, Needles};
+use crate::private_key::{self, find_private_keys};
 use crate::schedule::{self, find_schedules};
 
 use group::Group;
@@ -59,6 +60,8 @@ pub struct Wanted {
     pub encoded: bool,
     /// AES keys that are not known, by their key schedules.
     pub schedules: bool,
+    /// Private keys that are not known, by their formats: DER, PEM, OpenSSH, OpenPGP, age.
+    pub private_keys: bool,
 }
 
 impl Wanted {
@@ -68,6 +71,7 @@ impl Wanted {
         Self {
             encoded: true,
             schedules: true,
+            private_keys: true,
         }
     }
 }
@@ -165,11 +169,15 @@ impl Searcher {
     }
 
     pub(crate) fn keys(&self, base_offset: u64, bytes: &[u8]) -> Vec<KeyHit> {
+        let mut keys = Vec::new();
         if self.compiled.wanted.schedules {
-            find_schedules(base_offset, bytes)
-        } else {
-            Vec::new()
+            keys.extend(find_schedules(base_offset, bytes));
         }
+        if self.compiled.wanted.private_keys {
+            keys.extend(find_private_keys(base_offset, bytes));
+        }
+        keys.sort_unstable();
+        keys
     }
 
     /// How many bytes two adjacent pieces must share so that no hit is lost between them.
@@ -181,12 +189,18 @@ impl Searcher {
             .map(Pattern::len)
             .max()
             .unwrap_or(0);
-        let schedule = if self.compiled.wanted.schedules {
+        let wanted = &self.compiled.wanted;
+        let schedule = if wanted.schedules {
             schedule::OVERLAP
         } else {
             0
         };
-        longest.max(schedule)
+        let private_key = if wanted.private_keys {
+            private_key::OVERLAP
+        } else {
+            0
+        };
+        longest.max(schedule).max(private_key)
     }
 }
 

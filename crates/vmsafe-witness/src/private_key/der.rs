@@ -1,0 +1,182 @@
+//! Private keys in DER: PKCS #1 (RSA), the like for DSA, SEC 1 (EC) and PKCS #8 (any).
+
+use super::Recognised;
+use super::residue::{is_product, strip};
+use crate::keys::KeyKind;
+
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
+const OBJECT: u8 = 0x06;
+const SEQUENCE: u8 = 0x30;
+
+/// An RSA modulus below this length, in bytes, is a toy.
+const SHORTEST_MODULUS: usize = 64;
+
+/// The key that begins at the start of `bytes`.
+pub(super) fn recognise(bytes: &[u8]) -> Option<Recognised> {
+    let mut reader = Reader { bytes };
+    let content = reader.take(SEQUENCE)?;
+    let len = bytes.len() - reader.bytes.len();
+    let (kind, identity) = pkcs1(content)
+        .or_else(|| sec1(content))
+        .or_else(|| pkcs8(content))?;
+    Some(Recognised::new(len, kind, identity))
+}
+
+type Key<'a> = (KeyKind, &'a [u8]);
+
+/// `SEQUENCE { 0, n, e, d, p, q, … }`, or `SEQUENCE { 0, p, q, g, y, x }` for DSA.
+fn pkcs1(content: &[u8]) -> Option<Key<'_>> {
+    let mut reader = Reader { bytes: content };
+    if reader.take(INTEGER)? != [0] {
+        return None;
+    }
+    let numbers: Vec<&[u8]> = core::iter::from_fn(|| reader.positive()).take(9).collect();
+    match numbers[..] {
+        [n, _, _, p, q, _, _, _] => rsa(n, p, q),
+        [p, q, _, y, x] => {
+            let sizes_fit = matches!(q.len(), 20 | 28 | 32)
+                && matches!(p.len(), 128 | 256 | 384)
+                && y.len() <= p.len()
+                && (8..=q.len()).contains(&x.len());
+            (sizes_fit && reader.bytes.is_empty()).then_some((KeyKind::Dsa, x))
+        }
+        _ => None,
+    }
+}
+
+/// An RSA key is known by its modulus; that it is one, by its factors.
+pub(super) fn rsa<'a>(n: &'a [u8], p: &[u8], q: &[u8]) -> Option<Key<'a>> {
+    let n = strip(n);
+    (n.len() >= SHORTEST_MODULUS && is_product(p, q, n)).then_some((KeyKind::Rsa, n))
+}
+
+/// `SEQUENCE { 1, private key, [0] curve, [1] public key }`.
+fn sec1(content: &[u8]) -> Option<Key<'_>> {
+    let mut reader = Reader { bytes: content };
+    if reader.take(INTEGER)? != [1] {
+        return None;
+    }
+    let scalar = reader.take(OCTET_STRING)?;
+    let curve = reader.take(0xa0);
+    let public = reader.take(0xa1);
+    let sized = |scalar: &[u8], curve: Option<&[u8]>| {
+        curve.is_none_or(|curve| scalar_len(curve).is_none_or(|len| scalar.len() == len))
+    };
+    let curve = match curve {
+        Some(curve) => Some(Reader { bytes: curve }.take(OBJECT)?),
+        None => None,
+    };
+    // Without a curve and a public key these would be few bytes to go by.
+    let public = public.and_then(|public| Reader { bytes: public }.take(BIT_STRING));
+    let point_fits = match public {
+        Some(&[0, 4, ref point @ ..]) => point.len() == 2 * scalar.len(),
+        Some(&[0, 2 | 3, ref point @ ..]) => point.len() == scalar.len(),
+        Some(_) => false,
+        None => curve.is_some(),
+    };
+    let fits = point_fits
+        && (16..=66).contains(&scalar.len())
+        && sized(scalar, curve)
+        && varied(scalar)
+        && reader.bytes.is_empty();
+    fits.then_some((KeyKind::Ec, strip(scalar)))
+}
+
+/// The bytes of a scalar of a named curve, if we know it.
+fn scalar_len(curve: &[u8]) -> Option<usize> {
+    Some(match curve {
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7] => 32,
+        [0x2b, 0x81, 4, 0, 0x22] => 48,
+        [0x2b, 0x81, 4, 0, 0x23] => 66,
+        [0x2b, 0x81, 4, 0, 0x0a] => 32,
+        _ => return None,
+    })
+}
+
+/// `SEQUENCE { 0 or 1, SEQUENCE { algorithm, … }, OCTET STRING { key }, … }`.
+fn pkcs8(content: &[u8]) -> Option<Key<'_>> {
+    let mut reader = Reader { bytes: content };
+    if !matches!(reader.take(INTEGER)?, [0 | 1]) {
+        return None;
+    }
+    let mut algorithm = Reader {
+        bytes: reader.take(SEQUENCE)?,
+    };
+    let object = algorithm.take(OBJECT)?;
+    let key = reader.take(OCTET_STRING)?;
+    let edwards = |kind, len| {
+        let raw = Reader { bytes: key }.take(OCTET_STRING)?;
+        (raw.len() == len && varied(raw)).then_some((kind, raw))
+    };
+    match object {
+        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1 | 10] => {
+            pkcs1(Reader { bytes: key }.take(SEQUENCE)?)
+        }
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1] => {
+            let curve = algorithm.take(OBJECT)?;
+            pkcs8_ec(Reader { bytes: key }.take(SEQUENCE)?, curve)
+        }
+        [0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1] => {
+            let x = Reader { bytes: key }.positive()?;
+            matches!(x.len(), 8..=32).then_some((KeyKind::Dsa, x))
+        }
+        [0x2b, 0x65, 0x6e] => edwards(KeyKind::X25519, 32),
+        [0x2b, 0x65, 0x6f] => edwards(KeyKind::X448, 56),
+        [0x2b, 0x65, 0x70] => edwards(KeyKind::Ed25519, 32),
+        [0x2b, 0x65, 0x71] => edwards(KeyKind::Ed448, 57),
+        _ => None,
+    }
+}
+
+/// In PKCS #8 the curve stands with the algorithm, so that the inner key may lack it.
+fn pkcs8_ec<'a>(content: &'a [u8], curve: &[u8]) -> Option<Key<'a>> {
+    let mut reader = Reader { bytes: content };
+    let version = reader.take(INTEGER)?;
+    let scalar = reader.take(OCTET_STRING)?;
+    let len_fits = match scalar_len(curve) {
+        Some(len) => scalar.len() == len,
+        None => (16..=66).contains(&scalar.len()),
+    };
+    (version == [1] && len_fits && varied(scalar)).then_some((KeyKind::Ec, strip(scalar)))
+}
+
+/// Whether these may be the bytes of a secret: a template holds one repeated byte.
+fn varied(secret: &[u8]) -> bool {
+    secret.iter().any(|byte| *byte != secret[0])
+}
+
+/// Takes one element after the other.
+struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// The content of the next element, if it has this tag.
+    fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let (&found, rest) = self.bytes.split_first()?;
+        if found != tag {
+            return None;
+        }
+        let (len, rest) = match rest {
+            [len @ 0..=0x7f, rest @ ..] => (usize::from(*len), rest),
+            [0x81, len @ 0x80..=0xff, rest @ ..] => (usize::from(*len), rest),
+            [0x82, high @ 1..=0xff, low, rest @ ..] => {
+                (usize::from(*high) << 8 | usize::from(*low), rest)
+            }
+            _ => return None,
+        };
+        let (content, rest) = rest.split_at_checked(len)?;
+        self.bytes = rest;
+        Some(content)
+    }
+
+    /// The next element as a positive number without its leading zero.
+    fn positive(&mut self) -> Option<&'a [u8]> {
+        match self.take(INTEGER)? {
+            [0, number @ ..] | number @ [0..0x80, ..] if !number.is_empty() => Some(strip(number)),
+            _ => None,
+        }
+    }
+}
