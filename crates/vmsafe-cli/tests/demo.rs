@@ -1,0 +1,200 @@
+//! The demonstration, as a user runs it: what holds, what breaks it, and what an ordinary user sees.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+use vmsafe_lab::{Lab, PrivateSwap, require_root};
+
+const VMSAFE: &str = env!("CARGO_BIN_EXE_vmsafe");
+/// The laboratory lets one process have several of its things at once: these tests take turns.
+static SWAP: Mutex<()> = Mutex::new(());
+
+const DOORS: [&str; 5] = ["swap", "core", "file", "disk", "child"];
+
+fn demo(args: &[&str]) -> Output {
+    Command::new(VMSAFE).arg("demo").args(args).output().expect("vmsafe runs")
+}
+
+fn report(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_str(&text).unwrap_or_else(|_| panic!("no report: {text}{complaints}"))
+}
+
+fn copies(report: &Value, subject: &str, door: &str) -> Option<u64> {
+    sight(report, subject, door)["copies"].as_u64()
+}
+
+fn sight<'a>(report: &'a Value, subject: &str, door: &str) -> &'a Value {
+    let subjects = report["subjects"].as_array().expect("a list of subjects");
+    let subject = subjects.iter().find(|entry| entry["name"] == subject);
+    &subject.expect("the subject is in the report")["doors"][door]
+}
+
+#[test]
+fn as_root_every_door_is_shown_and_every_promise_holds() {
+    if !require_root("as_root_every_door_is_shown_and_every_promise_holds") {
+        return;
+    }
+    let output = demo(&["--json"]);
+    let report = report(&output);
+    assert_eq!(report["verdict"], "holds", "{report:#}");
+    assert_eq!(output.status.code(), Some(0));
+    for control in ["ordinary", "fork-shared"] {
+        for door in ["swap", "core", "child"] {
+            assert!(copies(&report, control, door) > Some(0), "{control} {door}: {report:#}");
+        }
+    }
+    for door in DOORS {
+        assert!(copies(&report, "ordinary", door) > Some(0), "{door}: {report:#}");
+        for subject in ["locked", "locked-mlock", "evaporating"] {
+            assert_eq!(copies(&report, subject, door), Some(0), "{subject} {door}: {report:#}");
+        }
+    }
+    for door in ["swap", "core", "disk", "child"] {
+        assert_eq!(copies(&report, "confined", door), Some(0), "{door}: {report:#}");
+    }
+    assert!(copies(&report, "confined", "file") > Some(0), "{report:#}");
+    assert_eq!(sight(&report, "confined", "file")["after_burn"], 0, "{report:#}");
+}
+
+#[test]
+fn each_sabotage_is_told_with_its_door() {
+    if !require_root("each_sabotage_is_told_with_its_door") {
+        return;
+    }
+    let doors = [
+        ("locked", "swap"),
+        ("locked-mlock", "swap"),
+        ("confined", "file"),
+        ("evaporating", "disk"),
+    ];
+    for (subject, door) in doors {
+        let output = demo(&["--json", "--sabotage", subject]);
+        let report = report(&output);
+        assert_eq!(output.status.code(), Some(1), "{subject}: {report:#}");
+        assert_eq!(report["verdict"], "broken", "{subject}");
+        let named = format!("{subject} leaked to {door}");
+        let reasons = report["reasons"].as_array().expect("a list of reasons");
+        let told = reasons.iter().any(|reason| reason.as_str().is_some_and(|r| r.contains(&named)));
+        assert!(told, "{named}: {reasons:?}");
+    }
+}
+
+#[test]
+fn what_has_no_protection_cannot_be_sabotaged() {
+    for subject in ["ordinary", "fork-shared", "evaporating-2001"] {
+        let output = demo(&["--sabotage", subject]);
+        assert_eq!(output.status.code(), Some(2), "{subject}");
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(complaint.contains("has no protection here"), "{complaint}");
+    }
+}
+
+#[test]
+fn many_rounds_all_count() {
+    if !require_root("many_rounds_all_count") {
+        return;
+    }
+    let report = report(&demo(&["--json", "--rounds", "3"]));
+    let counts = serde_json::json!({"played": 3, "broken": 0, "inconclusive": 0});
+    assert_eq!(report["rounds"], counts, "{report:#}");
+}
+
+#[test]
+fn the_race_carries_the_plain_tail_away_and_never_the_sealed_one() {
+    if !require_root("the_race_carries_the_plain_tail_away_and_never_the_sealed_one") {
+        return;
+    }
+    let output = demo(&["--json", "--race", "2"]);
+    let report = report(&output);
+    assert_eq!(report["verdict"], "holds", "{report:#}");
+    let laps = report["laps"].as_array().expect("a list of laps");
+    assert_eq!(laps.len(), 8, "two racers on four file systems");
+    for lap in laps {
+        let sealed = lap["subject"] == "evaporating";
+        assert!(!sealed || lap["copies"] == 0, "{lap:#}");
+        assert!(!sealed || lap["losses"].as_u64() > Some(0), "never lost: {lap:#}");
+    }
+    let sabotaged = demo(&["--json", "--race", "1", "--sabotage", "evaporating"]);
+    assert_eq!(sabotaged.status.code(), Some(1), "a key beside the tail must be found");
+}
+
+/// A copy of the program where anybody may run it, and a place for its files.
+struct Public(PathBuf);
+
+impl Public {
+    fn new(name: &str) -> Self {
+        let dir = Path::new("/var/tmp").join(format!("vmsafe-test-{name}-{}", std::process::id()));
+        fs::create_dir_all(&dir).expect("a directory in /var/tmp");
+        fs::copy(VMSAFE, dir.join("vmsafe")).expect("a copy of the program");
+        let mut open = fs::metadata(&dir).expect("the directory").permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut open, 0o1777);
+        fs::set_permissions(&dir, open).expect("an open directory");
+        Self(dir)
+    }
+
+    /// Runs the demonstration as nobody, or as whoever runs the tests.
+    fn demo(&self, args: &[&str]) -> Output {
+        let program = self.0.join("vmsafe");
+        let mut command = if vmsafe_lab::is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.current_dir(&self.0).arg("demo").args(args).arg("--dir").arg(&self.0);
+        command.output().expect("the demonstration runs")
+    }
+}
+
+impl Drop for Public {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn an_ordinary_user_without_swap_sees_the_rest_and_is_told_how_to_see_swap() {
+    let root = vmsafe_lab::is_root();
+    // Nobody else's private swap may be on meanwhile: neither of this process nor of another.
+    let _swap = SWAP.lock().unwrap_or_else(PoisonError::into_inner);
+    let _lab = root.then(|| Lab::lock().expect("the laboratory"));
+    let place = Public::new("without-swap");
+    let output = place.demo(&["--json"]);
+    let report = report(&output);
+    assert_eq!(report["verdict"], "holds", "{report:#}");
+    assert_eq!(output.status.code(), Some(0));
+    for door in ["core", "file", "child"] {
+        assert!(copies(&report, "ordinary", door) > Some(0), "{door}: {report:#}");
+        assert_eq!(copies(&report, "locked", door), Some(0), "{door}: {report:#}");
+    }
+    assert!(report["not_shown"]["disk"].as_str().is_some_and(|why| why.contains("sudo")));
+    if report["machine"]["swap_areas"].as_array().is_some_and(Vec::is_empty) {
+        let why = report["not_shown"]["swap"].as_str().expect("swap is not shown");
+        assert!(why.contains("sudo vmsafe demo"), "{why}");
+        assert_eq!(place.demo(&["--require", "swap"]).status.code(), Some(3));
+    }
+}
+
+#[test]
+fn an_ordinary_user_with_swap_sees_it_by_the_kernels_count() {
+    if !require_root("an_ordinary_user_with_swap_sees_it_by_the_kernels_count") {
+        return;
+    }
+    let _swap = SWAP.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = Public::new("with-swap");
+    let swap = PrivateSwap::create_in("/var/tmp", 64 << 20).expect("a private swap area");
+    let output = place.demo(&["--json", "--require", "swap"]);
+    let report = report(&output);
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    assert!(copies(&report, "ordinary", "swap") > Some(0), "{report:#}");
+    assert_eq!(copies(&report, "locked", "swap"), Some(0), "{report:#}");
+    let broken = place.demo(&["--require", "swap", "--sabotage", "locked-mlock"]);
+    assert_eq!(broken.status.code(), Some(1));
+    drop(swap);
+}
