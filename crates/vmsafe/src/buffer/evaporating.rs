@@ -29,7 +29,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use vmsafe_os::{FileSystem, FsKind, Kernel, Upper, native};
+use vmsafe_os::{FileSystem, FsKind, Kernel, Upper, native, registers};
 use zeroize::Zeroize;
 
 use self::file::{TAIL, Tail};
@@ -174,6 +174,7 @@ impl Options {
             .create_with(size, |locked| match &self.key {
                 Some(key) => {
                     locked[..KEY].copy_from_slice(key);
+                registers::clear_vectors();
                     Ok(())
                 }
                 None => getrandom::fill(&mut locked[..KEY]).map_err(Error::Random),
@@ -335,6 +336,8 @@ impl Slot<'_> {
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.bytes().zeroize();
+        // Copies go through vector registers, which a core dump keeps.
+        registers::clear_vectors();
     }
 }
 
