@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use vmsafe_os::lab as os;
+
 /// A fresh name for something of this process.
 pub(crate) fn new_name(kind: &str) -> String {
     static SERIAL: AtomicU64 = AtomicU64::new(0);
@@ -36,7 +38,8 @@ pub(crate) fn is_orphan(name: &str, kind: &str) -> bool {
     u32::try_from(pid).is_ok_and(|pid| start_time(pid) != Some(start))
 }
 
-/// The orphans of a kind in a directory; none if it cannot be read.
+/// The orphans of a kind in a directory; none if it cannot be read. In a directory where others may
+/// write too, such a name can be a trap: only what belongs to this very user counts, no link.
 pub(crate) fn orphans(dir: &Path, kind: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else {
         return Vec::new();
@@ -50,6 +53,7 @@ pub(crate) fn orphans(dir: &Path, kind: &str) -> Vec<PathBuf> {
                 .is_some_and(|name| is_orphan(name, kind))
         })
         .map(|entry| entry.path())
+        .filter(|path| os::is_own(path).unwrap_or(false))
         .collect()
 }
 
@@ -75,6 +79,20 @@ mod tests {
         ] {
             assert!(!is_orphan(name, "swap"), "{name}");
         }
+    }
+
+    #[test]
+    fn a_link_with_an_orphans_name_is_a_trap() {
+        let room = std::env::temp_dir().join(new_name("room"));
+        fs::create_dir(&room).expect("test directory");
+        let precious = room.join("precious");
+        fs::write(&precious, "kept").expect("written");
+        let name = |serial| room.join(format!("vmsafe-swap-4194304-1-{serial}"));
+        fs::write(name(0), "left over").expect("written");
+        assert_eq!(orphans(&room, "swap"), [name(0)]);
+        fs::hard_link(&precious, name(1)).expect("linked");
+        assert_eq!(orphans(&room, "swap"), [name(0)]);
+        fs::remove_dir_all(&room).expect("removed");
     }
 
     #[test]

@@ -112,7 +112,10 @@ pub fn clean_up(dir: &Path) -> Result<()> {
     setting::restore_orphans();
     for area in swap_areas()? {
         let image = backing_file(&area.path).unwrap_or_else(|| area.path.clone());
-        if is_orphan(&image) && os::swap_off(&area.path).is_ok() {
+        if is_orphan(&image)
+            && os::swap_off(&area.path).is_ok()
+            && os::is_own(&image).is_ok_and(|own| own)
+        {
             let _ = erase(&image);
         }
     }

@@ -10,10 +10,11 @@
 //! A scan at the end sees only what was left there; a block that was overwritten or discarded
 //! meanwhile is gone. Here nothing is.
 //!
-//! **Why it does not deadlock.** The threads that serve are marked as block I/O (PR_SET_IO_FLUSHER):
-//! none of their allocations waits for write-back and they are not held back for dirty pages. They
-//! allocate nothing per request; their buffers are touched beforehand. When the process dies, the
-//! kernel ends the connection and every waiting request fails: nothing hangs.
+//! **Why it does not deadlock.** The threads that serve allocate nothing per request; their buffers
+//! are touched beforehand. Where the user has CAP_SYS_RESOURCE they are marked as block I/O
+//! (PR_SET_IO_FLUSHER): what the kernel allocates for them never waits for write-back, and they are
+//! not held back for dirty pages; [`Watch::survives_memory_pressure`] tells. When the process dies,
+//! the kernel ends the connection and every waiting request fails: nothing hangs.
 //!
 //! **Rules for the user.** Do not put this process into a squeezed [`Cgroup`](crate::Cgroup), and
 //! do not map files of the watched disk in it: a page fault that waits for the disk holds the very
@@ -27,7 +28,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
@@ -68,6 +69,13 @@ impl Watch {
         self.0.writes.load(Ordering::Acquire)
     }
 
+    /// Whether the serving threads are marked as block I/O. Without the capability SYS_RESOURCE they
+    /// cannot be: the disk works, but could stop for good if the whole machine runs out of memory.
+    #[must_use]
+    pub fn survives_memory_pressure(&self) -> bool {
+        !self.0.unmarked.load(Ordering::Acquire)
+    }
+
     /// How often the callback panicked. Such a write went through unseen: a search with any is
     /// inconclusive.
     #[must_use]
@@ -93,6 +101,7 @@ struct Shared {
     bytes: AtomicU64,
     writes: AtomicU64,
     panics: AtomicU64,
+    unmarked: AtomicBool,
 }
 
 /// The serving side: a FUSE mount over one file, and its threads. Dropping it ends both.
@@ -122,6 +131,7 @@ impl Server {
             bytes: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             panics: AtomicU64::new(0),
+            unmarked: AtomicBool::new(false),
         };
         let watch = Watch(Arc::new(shared));
         let mut server = Self {
@@ -160,9 +170,9 @@ impl Drop for Server {
 
 /// One thread: reads requests until the connection ends.
 fn serve(shared: &Shared) {
-    // Without the capability it still works, at the risk of waiting under memory pressure; root,
-    // which mounts, has it.
-    let _ = os::serve_block_io();
+    if os::serve_block_io().is_err() {
+        shared.unmarked.store(true, Ordering::Release);
+    }
     let mut buffer = vec![0xff; MAX_REQUEST];
     let mut reply = Reply::new();
     loop {

@@ -115,6 +115,7 @@ refusing! {
     create_private(&Path) -> File;
     create_private_dir(&Path, u32) -> ();
     change_mode(&Path, u32) -> ();
+    is_own(&Path) -> bool;
     open_direct(&Path) -> Opened;
     open_plain(&Path) -> File;
     read_at(&File, &mut [u8], u64) -> ();

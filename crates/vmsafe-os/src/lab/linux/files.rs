@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::FallocateFlags;
@@ -40,6 +40,17 @@ pub fn create_private_dir(path: &Path, mode: u32) -> io::Result<()> {
 /// The kernel's refusal.
 pub fn change_mode(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// Whether a path names, by itself and not through a symbolic link, a directory or an only-named
+/// file of the effective user: something that nobody else can have put there or aimed elsewhere.
+///
+/// # Errors
+/// `NotFound`; EACCES on the way.
+pub fn is_own(path: &Path) -> io::Result<bool> {
+    let about = std::fs::symlink_metadata(path)?;
+    let sole = about.is_dir() || (about.is_file() && about.nlink() == 1);
+    Ok(sole && about.uid() == rustix::process::geteuid().as_raw())
 }
 
 /// Opens a file or device for reading past the page cache, or says that it could not.
