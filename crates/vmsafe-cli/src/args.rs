@@ -2,9 +2,11 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::burn::BurnArgs;
 use crate::demo::{DemoArgs, DemoSubjectArgs};
 use crate::exit::EXIT_CODES;
 use crate::pages::{CompletionsArgs, ManArgs};
+use crate::scan::ScanArgs;
 
 /// Buffers whose contents can reach no disk, and the tools that prove it.
 #[derive(Debug, Parser)]
@@ -17,6 +19,8 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(DemoArgs),
+    Scan(ScanArgs),
+    Burn(BurnArgs),
     Man(ManArgs),
     Completions(CompletionsArgs),
     #[command(hide = true)]
@@ -28,6 +32,8 @@ impl Command {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Demo(args) => args.json,
+            Self::Scan(args) => args.json,
+            Self::Burn(args) => args.json,
             Self::Man(_) | Self::Completions(_) | Self::DemoSubject(_) => false,
         }
     }

@@ -5,10 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod burn;
 mod demo;
 mod exit;
+mod interrupt;
 mod output;
 mod pages;
+mod scan;
 
 use std::process::ExitCode;
 
@@ -33,6 +36,8 @@ fn main() -> ExitCode {
 fn run(command: &Command, out: &Output) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(args) => demo::run(args, out),
+        Command::Scan(args) => scan::run(args, out),
+        Command::Burn(args) => burn::run(args, out),
         Command::DemoSubject(args) => demo::run_subject(args),
         Command::Man(args) => pages::man(args, out),
         Command::Completions(args) => pages::completions(args, out),

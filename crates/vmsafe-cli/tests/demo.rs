@@ -15,7 +15,11 @@ static SWAP: Mutex<()> = Mutex::new(());
 const DOORS: [&str; 5] = ["swap", "core", "file", "disk", "child"];
 
 fn demo(args: &[&str]) -> Output {
-    Command::new(VMSAFE).arg("demo").args(args).output().expect("vmsafe runs")
+    Command::new(VMSAFE)
+        .arg("demo")
+        .args(args)
+        .output()
+        .expect("vmsafe runs")
 }
 
 fn report(output: &Output) -> Value {
@@ -45,20 +49,38 @@ fn as_root_every_door_is_shown_and_every_promise_holds() {
     assert_eq!(output.status.code(), Some(0));
     for control in ["ordinary", "fork-shared"] {
         for door in ["swap", "core", "child"] {
-            assert!(copies(&report, control, door) > Some(0), "{control} {door}: {report:#}");
+            assert!(
+                copies(&report, control, door) > Some(0),
+                "{control} {door}: {report:#}"
+            );
         }
     }
     for door in DOORS {
-        assert!(copies(&report, "ordinary", door) > Some(0), "{door}: {report:#}");
+        assert!(
+            copies(&report, "ordinary", door) > Some(0),
+            "{door}: {report:#}"
+        );
         for subject in ["locked", "locked-mlock", "evaporating"] {
-            assert_eq!(copies(&report, subject, door), Some(0), "{subject} {door}: {report:#}");
+            assert_eq!(
+                copies(&report, subject, door),
+                Some(0),
+                "{subject} {door}: {report:#}"
+            );
         }
     }
     for door in ["swap", "core", "disk", "child"] {
-        assert_eq!(copies(&report, "confined", door), Some(0), "{door}: {report:#}");
+        assert_eq!(
+            copies(&report, "confined", door),
+            Some(0),
+            "{door}: {report:#}"
+        );
     }
     assert!(copies(&report, "confined", "file") > Some(0), "{report:#}");
-    assert_eq!(sight(&report, "confined", "file")["after_burn"], 0, "{report:#}");
+    assert_eq!(
+        sight(&report, "confined", "file")["after_burn"],
+        0,
+        "{report:#}"
+    );
 }
 
 #[test]
@@ -79,7 +101,9 @@ fn each_sabotage_is_told_with_its_door() {
         assert_eq!(report["verdict"], "broken", "{subject}");
         let named = format!("{subject} leaked to {door}");
         let reasons = report["reasons"].as_array().expect("a list of reasons");
-        let told = reasons.iter().any(|reason| reason.as_str().is_some_and(|r| r.contains(&named)));
+        let told = reasons
+            .iter()
+            .any(|reason| reason.as_str().is_some_and(|r| r.contains(&named)));
         assert!(told, "{named}: {reasons:?}");
     }
 }
@@ -117,10 +141,17 @@ fn the_race_carries_the_plain_tail_away_and_never_the_sealed_one() {
     for lap in laps {
         let sealed = lap["subject"] == "evaporating";
         assert!(!sealed || lap["copies"] == 0, "{lap:#}");
-        assert!(!sealed || lap["losses"].as_u64() > Some(0), "never lost: {lap:#}");
+        assert!(
+            !sealed || lap["losses"].as_u64() > Some(0),
+            "never lost: {lap:#}"
+        );
     }
     let sabotaged = demo(&["--json", "--race", "1", "--sabotage", "evaporating"]);
-    assert_eq!(sabotaged.status.code(), Some(1), "a key beside the tail must be found");
+    assert_eq!(
+        sabotaged.status.code(),
+        Some(1),
+        "a key beside the tail must be found"
+    );
 }
 
 /// A copy of the program where anybody may run it, and a place for its files.
@@ -142,12 +173,19 @@ impl Public {
         let program = self.0.join("vmsafe");
         let mut command = if vmsafe_lab::is_root() {
             let mut command = Command::new("setpriv");
-            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program);
+            command
+                .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+                .arg(program);
             command
         } else {
             Command::new(program)
         };
-        command.current_dir(&self.0).arg("demo").args(args).arg("--dir").arg(&self.0);
+        command
+            .current_dir(&self.0)
+            .arg("demo")
+            .args(args)
+            .arg("--dir")
+            .arg(&self.0);
         command.output().expect("the demonstration runs")
     }
 }
@@ -170,12 +208,28 @@ fn an_ordinary_user_without_swap_sees_the_rest_and_is_told_how_to_see_swap() {
     assert_eq!(report["verdict"], "holds", "{report:#}");
     assert_eq!(output.status.code(), Some(0));
     for door in ["core", "file", "child"] {
-        assert!(copies(&report, "ordinary", door) > Some(0), "{door}: {report:#}");
-        assert_eq!(copies(&report, "locked", door), Some(0), "{door}: {report:#}");
+        assert!(
+            copies(&report, "ordinary", door) > Some(0),
+            "{door}: {report:#}"
+        );
+        assert_eq!(
+            copies(&report, "locked", door),
+            Some(0),
+            "{door}: {report:#}"
+        );
     }
-    assert!(report["not_shown"]["disk"].as_str().is_some_and(|why| why.contains("sudo")));
-    if report["machine"]["swap_areas"].as_array().is_some_and(Vec::is_empty) {
-        let why = report["not_shown"]["swap"].as_str().expect("swap is not shown");
+    assert!(
+        report["not_shown"]["disk"]
+            .as_str()
+            .is_some_and(|why| why.contains("sudo"))
+    );
+    if report["machine"]["swap_areas"]
+        .as_array()
+        .is_some_and(Vec::is_empty)
+    {
+        let why = report["not_shown"]["swap"]
+            .as_str()
+            .expect("swap is not shown");
         assert!(why.contains("sudo vmsafe demo"), "{why}");
         assert_eq!(place.demo(&["--require", "swap"]).status.code(), Some(3));
     }

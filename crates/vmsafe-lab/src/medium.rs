@@ -29,3 +29,11 @@ pub fn extents(file: &File) -> Result<Vec<Extent>> {
 pub fn open_direct(path: &Path) -> Result<Opened> {
     os::open_direct(path).doing("open", path.display())
 }
+
+/// Whether the file's mode lets every user read it.
+///
+/// # Errors
+/// The system does not say.
+pub fn readable_by_all(file: &File) -> Result<bool> {
+    os::readable_by_all(file).doing("read the mode of", "a file")
+}

@@ -4,7 +4,10 @@
 //! the escape code that it stands for.
 
 use anstyle::{AnsiColor, Reset, Style};
-use comfy_table::{ContentArrangement, presets};
+use comfy_table::{ContentArrangement, LineStyle, TableStyle};
+
+/// The line between header and rows; there is no other.
+const UNDERLINE: LineStyle = LineStyle::none().fill('─').junction('─');
 
 /// Columns where no terminal says how many there are.
 const WIDTH: u16 = 100;
@@ -85,7 +88,7 @@ impl Table {
     pub(crate) fn new<const N: usize>(header: [&str; N]) -> Self {
         let mut table = comfy_table::Table::new();
         table
-            .load_style(presets::UTF8_HORIZONTAL_ONLY)
+            .load_style(TableStyle::new().header_separator(UNDERLINE))
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_header(header);
         Self(table)

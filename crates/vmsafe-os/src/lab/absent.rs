@@ -116,6 +116,7 @@ refusing! {
     create_private_dir(&Path, u32) -> ();
     change_mode(&Path, u32) -> ();
     is_own(&Path) -> bool;
+    readable_by_all(&File) -> bool;
     open_direct(&Path) -> Opened;
     open_plain(&Path) -> File;
     read_at(&File, &mut [u8], u64) -> ();

@@ -10,7 +10,7 @@ pub use devices::{
 };
 pub use files::{
     change_mode, create_private, create_private_dir, extents, is_own, open_direct, open_plain,
-    punch, read_at, write_at,
+    punch, read_at, readable_by_all, write_at,
 };
 pub use memory::{Process, advise_pageout, copy_memory, drain_page_lists, page_size, read_memory};
 pub use process::{exit_signal, fork_child, is_root, kernel_release, kill, raise_core_limit, wait};

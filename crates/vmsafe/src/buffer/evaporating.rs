@@ -174,7 +174,7 @@ impl Options {
             .create_with(size, |locked| match &self.key {
                 Some(key) => {
                     locked[..KEY].copy_from_slice(key);
-                registers::clear_vectors();
+                    registers::clear_vectors();
                     Ok(())
                 }
                 None => getrandom::fill(&mut locked[..KEY]).map_err(Error::Random),

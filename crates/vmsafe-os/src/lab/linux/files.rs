@@ -53,6 +53,14 @@ pub fn is_own(path: &Path) -> io::Result<bool> {
     Ok(sole && about.uid() == rustix::process::geteuid().as_raw())
 }
 
+/// Whether the file's mode lets every user read it.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn readable_by_all(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.permissions().mode() & 0o004 != 0)
+}
+
 /// Opens a file or device for reading past the page cache, or says that it could not.
 ///
 /// # Errors

@@ -1,0 +1,50 @@
+//! Where needles come from: a descriptor, a file, or standard input; never an argument.
+
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use vmsafe_witness::Needles;
+
+use crate::output::Output;
+
+pub(super) fn needles(
+    fd: Option<u32>,
+    file: Option<&Path>,
+    out: &Output,
+) -> anyhow::Result<Needles> {
+    let needles = Needles::read_from(open(fd, file, out)?)?;
+    if needles.is_empty() {
+        bail!("no needle was given: write one a line, as hex:…, base64:… or text:…");
+    }
+    Ok(needles)
+}
+
+/// Standard input is opened by its path: the standard library's own handle would keep what it read
+/// in a buffer that nobody wipes.
+fn open(fd: Option<u32>, file: Option<&Path>, out: &Output) -> anyhow::Result<File> {
+    let path = match (fd, file) {
+        (Some(fd), _) => PathBuf::from(format!("/dev/fd/{fd}")),
+        (None, Some(file)) if file != Path::new("-") => return open_file(file, out),
+        (None, given) => {
+            if given.is_none() && io::stdin().is_terminal() {
+                bail!("no needles: give --needle-file or --needle-fd, or pipe them in");
+            }
+            PathBuf::from("/dev/stdin")
+        }
+    };
+    File::open(&path).with_context(|| format!("cannot read needles from {}", path.display()))
+}
+
+fn open_file(path: &Path, out: &Output) -> anyhow::Result<File> {
+    let file =
+        File::open(path).with_context(|| format!("cannot read needles from {}", path.display()))?;
+    if vmsafe_lab::readable_by_all(&file).unwrap_or(false) {
+        let path = path.display();
+        out.warn(format_args!(
+            "every user of this machine may read {path}: chmod 600 it, and delete it when done"
+        ));
+    }
+    Ok(file)
+}
