@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::burn::BurnArgs;
 use crate::demo::{DemoArgs, DemoSubjectArgs};
+use crate::doctor::DoctorArgs;
 use crate::exit::EXIT_CODES;
 use crate::pages::{CompletionsArgs, ManArgs};
 use crate::scan::ScanArgs;
@@ -19,6 +20,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(DemoArgs),
+    Doctor(DoctorArgs),
     Scan(ScanArgs),
     Burn(BurnArgs),
     Man(ManArgs),
@@ -32,6 +34,7 @@ impl Command {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Demo(args) => args.json,
+            Self::Doctor(args) => args.json,
             Self::Scan(args) => args.json,
             Self::Burn(args) => args.json,
             Self::Man(_) | Self::Completions(_) | Self::DemoSubject(_) => false,

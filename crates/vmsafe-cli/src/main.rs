@@ -7,6 +7,7 @@
 mod args;
 mod burn;
 mod demo;
+mod doctor;
 mod exit;
 mod interrupt;
 mod output;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
 fn run(command: &Command, out: &Output) -> anyhow::Result<Exit> {
     match command {
         Command::Demo(args) => demo::run(args, out),
+        Command::Doctor(args) => doctor::run(args, out),
         Command::Scan(args) => scan::run(args, out),
         Command::Burn(args) => burn::run(args, out),
         Command::DemoSubject(args) => demo::run_subject(args),
