@@ -7,7 +7,7 @@ mod target;
 
 use std::path::PathBuf;
 
-use vmsafe_witness::Searcher;
+use vmsafe_witness::{Searcher, Wanted};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -30,6 +30,9 @@ pub(crate) struct ScanArgs {
     /// Read the needles from this file [default: -, standard input].
     #[arg(long, value_name = "FILE")]
     needle_file: Option<PathBuf>,
+    /// Look for the needles also reversed, in hexadecimal, base64 and UTF-16.
+    #[arg(long)]
+    encoded: bool,
     /// Report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -41,6 +44,7 @@ pub(crate) struct ScanArgs {
 const EXAMPLES: &str = "\
 Examples:
   vmsafe scan --needle-file needles.txt core disk.img
+  vmsafe scan --needle-file needles.txt --encoded mail.mbox
   sudo vmsafe scan --needle-file needles.txt /dev/sda2 /swapfile
   pass show bank | sed 's/^/text:/' | vmsafe scan pid:4711
   vmsafe scan --needle-fd 3 --json /swapfile 3< needles.txt
@@ -49,7 +53,9 @@ Exit codes: 0 clean, 1 found, 2 usage or I/O error, 3 something could not be sea
 
 pub(crate) fn run(args: &ScanArgs, out: &Output) -> anyhow::Result<Exit> {
     let needles = intake::needles(args.needle_fd, args.needle_file.as_deref(), out)?;
-    let searcher = Searcher::new(&needles);
+    let mut wanted = Wanted::default();
+    wanted.encoded = args.encoded;
+    let searcher = Searcher::with(&needles, &wanted);
     let interrupt = Interrupt::listen()?;
     let mut findings = Findings::default();
     for target in &args.targets {

@@ -137,7 +137,7 @@ fn storage_in(text: &str) -> Option<String> {
         let (key, value) = line.split_once('=')?;
         (key.trim() == "Storage").then(|| value.trim().to_owned())
     });
-    values.filter(|value| !value.is_empty()).last()
+    values.rev().find(|value| !value.is_empty())
 }
 
 pub(super) fn limit(root: &Sysroot) -> Check {

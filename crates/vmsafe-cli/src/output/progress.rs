@@ -46,11 +46,6 @@ impl Progress {
     pub(crate) fn say(&self, what: &str) {
         self.0.set_message(super::plain(what));
     }
-
-    /// Writes to the terminal without a bar in between.
-    pub(crate) fn pause<R>(&self, write: impl FnOnce() -> R) -> R {
-        self.0.suspend(write)
-    }
 }
 
 impl Drop for Progress {

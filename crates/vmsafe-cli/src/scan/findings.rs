@@ -5,7 +5,7 @@ use std::io;
 
 use indicatif::HumanBytes;
 use serde::Serialize;
-use vmsafe_witness::Hit;
+use vmsafe_witness::{Form, Hit};
 
 use super::target::Target;
 use crate::exit::Exit;
@@ -21,6 +21,8 @@ pub(super) struct Finding {
     offset: u64,
     length: u64,
     form: &'static str,
+    /// False: a part of the needle, or of its form.
+    whole: bool,
     needle: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     mapping: Option<String>,
@@ -33,9 +35,15 @@ impl Finding {
             offset: hit.offset,
             length: hit.len,
             form: hit.form.name(),
+            whole: hit.whole,
             needle: hit.needle.number(),
             mapping,
         }
+    }
+
+    fn form_in_words(&self) -> String {
+        let part = !self.whole && self.form != Form::Fragment.name();
+        format!("{}{}", self.form, if part { ", a part" } else { "" })
     }
 }
 
@@ -170,7 +178,7 @@ impl Findings {
                 Cell::from(target),
                 Cell::from(format!("{:#x}", found.offset)),
                 Cell::from(found.length.to_string()),
-                Cell::from(found.form),
+                Cell::from(found.form_in_words()),
                 Cell::from(found.needle.to_string()),
             ]);
         }
