@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use vmsafe_os::{Answer, Call, Kernel, ReadBack, Refused, Store, native};
 
+use super::place;
 use crate::error::Error;
 
 /// Bytes written or read at a time.
@@ -19,6 +20,9 @@ pub struct Burned {
     pub bytes: u64,
     /// Every byte was read back as zero from the medium, past the cache.
     pub verified: Confirmed,
+    /// The overwrite went where the data stood. Elsewhere the old blocks keep their bytes until the
+    /// file system uses them again.
+    pub in_place: Confirmed,
     /// The blocks were given back, and the device was told to forget them.
     pub discarded: Confirmed,
 }
@@ -98,12 +102,14 @@ fn steps(
     overwrite(store, bytes, &mut |done| progress(done, whole))?;
     store.sync()?;
     let verified = verify(store, bytes, &mut |done| progress(bytes + done, whole))?;
+    let in_place = in_place(store);
     let discarded = discard(store, bytes);
     store.set_len(0)?;
     store.unlink()?;
     Ok(Burned {
         bytes,
         verified,
+        in_place,
         discarded,
     })
 }
@@ -143,6 +149,17 @@ fn verify(store: &dyn Store, len: u64, progress: &mut dyn FnMut(u64)) -> Answer<
         progress(offset + size as u64);
     }
     Ok(verified)
+}
+
+fn in_place(store: &dyn Store) -> Confirmed {
+    let verdict = match store.filesystem() {
+        Ok(filesystem) => place::burns(&filesystem),
+        Err(refused) => return Confirmed::no(refused),
+    };
+    match verdict.is_closed() {
+        true => Confirmed::Yes,
+        false => Confirmed::no(verdict.reason()),
+    }
 }
 
 /// Giving blocks back is an extra: what was to go is overwritten already.

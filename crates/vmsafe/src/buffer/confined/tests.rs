@@ -282,6 +282,7 @@ fn a_burn_is_verified_and_reports_what_it_confirmed() {
     let expected = Burned {
         bytes: 2 * PAGE as u64,
         verified: Confirmed::Yes,
+        in_place: Confirmed::Yes,
         discarded: Confirmed::Yes,
     };
     assert_eq!(filled(kernel).burn().unwrap(), expected);
@@ -296,6 +297,10 @@ fn a_burn_is_verified_and_reports_what_it_confirmed() {
     assert!(!burned.verified.is_yes());
     let mounted = no("the file system is mounted without discard");
     assert_eq!(burned.discarded, mounted);
+    assert_eq!(burned.in_place, Confirmed::Yes);
+    kernel.mount(filesystem(FsKind::Btrfs, "btrfs"));
+    let elsewhere = no("an overwrite goes elsewhere, and the old blocks keep their bytes");
+    assert_eq!(filled(kernel).burn().unwrap().in_place, elsewhere);
 }
 
 #[test]
