@@ -124,6 +124,7 @@ enum Outcome {
     Burned {
         bytes: u64,
         verified: Step,
+        in_place: Step,
         discarded: Step,
     },
     Failed {
@@ -165,6 +166,7 @@ impl Outcome {
         Self::Burned {
             bytes: burned.bytes,
             verified: Step::from(&burned.verified),
+            in_place: Step::from(&burned.in_place),
             discarded: Step::from(&burned.discarded),
         }
     }
@@ -172,7 +174,9 @@ impl Outcome {
     /// Giving blocks back is an extra, so that it does not decide: what was to go is overwritten.
     fn verdict(&self) -> Verdict {
         match self {
-            Self::Burned { verified, .. } if verified.confirmed => Verdict::Burned,
+            Self::Burned {
+                verified, in_place, ..
+            } if verified.confirmed && in_place.confirmed => Verdict::Burned,
             Self::Burned { .. } => Verdict::Unconfirmed,
             Self::Failed { .. } => Verdict::Failed,
         }
@@ -181,30 +185,31 @@ impl Outcome {
 
 impl Fire {
     fn show(&self, out: &Output) -> io::Result<()> {
-        let off = Tone::end();
+        let (tone, word) = match self.outcome.verdict() {
+            Verdict::Burned => (Tone::Good, "burned"),
+            Verdict::Unconfirmed => (Tone::Doubtful, "burned, but not all confirmed"),
+            Verdict::Failed => (Tone::Bad, "not burned"),
+        };
+        let (on, off) = (tone.start(), Tone::end());
         match &self.outcome {
+            Outcome::Failed { because } => {
+                out.note(format_args!("{on}{word}{off}: {}", plain(because)));
+                Ok(())
+            }
             Outcome::Burned {
                 bytes,
                 verified,
+                in_place,
                 discarded,
             } => {
-                let tone = if verified.confirmed {
-                    Tone::Good
-                } else {
-                    Tone::Doubtful
-                };
-                let on = tone.start();
-                let verified = verified.tell("verified on the medium", "not verified");
-                let discarded = discarded.tell("blocks given back", "blocks not given back");
-                out.line(format_args!(
-                    "{on}burned{off} {}: {bytes} bytes overwritten, {verified}, {discarded}",
-                    self.file
-                ))
-            }
-            Outcome::Failed { because } => {
-                let on = Tone::Bad.start();
-                out.note(format_args!("{on}not burned{off}: {}", plain(because)));
-                Ok(())
+                let steps = [
+                    format!("{bytes} bytes overwritten"),
+                    in_place.tell("in place", "perhaps elsewhere"),
+                    verified.tell("verified on the medium", "not verified"),
+                    discarded.tell("blocks given back", "blocks not given back"),
+                ];
+                let steps = steps.join(", ");
+                out.line(format_args!("{on}{word}{off}: {}: {steps}", self.file))
             }
         }
     }
