@@ -51,7 +51,9 @@ mod searcher;
 
 pub use hit::{Form, Hit};
 pub use keys::{Fingerprint, KeyForm, KeyHit, KeyKind};
-pub use medium::{CoreDump, CorePlace, Medium, Place, SwapHeader, SwapPlace, SwapState, Thread};
+pub use medium::{
+    Compression, CoreDump, CorePlace, Medium, Place, SwapHeader, SwapPlace, SwapState, Thread,
+};
 pub use needles::{LONGEST_NEEDLE, NeedleError, NeedleId, Needles, SHORTEST_NEEDLE};
 pub use process::{ProcessHit, ProcessKey, ProcessReport, scan_process};
 pub use report::{Gap, Progress, Report};

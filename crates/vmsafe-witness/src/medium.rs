@@ -1,14 +1,23 @@
 //! What kind of thing is scanned, and what an offset in it means.
 
+mod compressed;
 mod core_dump;
 mod paged;
 mod swap;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
+use core::ops::Range;
 use std::io::{self, Read, Seek};
 
+pub use compressed::Compression;
 pub use core_dump::{CoreDump, CorePlace, Thread};
 pub use swap::{SwapHeader, SwapPlace, SwapState};
+
+use crate::report::{Progress, Report};
+use crate::scan::{scan_seekable, scan_stream};
+use crate::searcher::Searcher;
 
 use paged::Paged;
 use swap::LONGEST_HEADER;
@@ -23,6 +32,8 @@ pub enum Medium {
     Swap(SwapHeader),
     /// A core dump.
     Core(CoreDump),
+    /// A compressed stream. Offsets count in its content.
+    Compressed(Compression),
 }
 
 /// What an offset in a medium belongs to. It displays as a short phrase.
@@ -52,14 +63,42 @@ impl Medium {
             .min(LONGEST_HEADER);
         let mut start = vec![0; len];
         paged.read_at(0, &mut start)?;
-        Ok(SwapHeader::parse(&start).map_or(Self::Plain, Self::Swap))
+        Ok(if let Some(header) = SwapHeader::parse(&start) {
+            Self::Swap(header)
+        } else if let Some(compression) = Compression::detect(&start) {
+            Self::Compressed(compression)
+        } else {
+            Self::Plain
+        })
     }
 
-    /// What the byte at `offset` belongs to; `None` for a plain medium.
+    /// Scans `reader` as the kind of medium that it is: the content of a compressed stream,
+    /// anything else byte by byte as [`scan_seekable`] does.
+    ///
+    /// In a compressed stream `range` cannot be sought: what lies before it is decompressed and
+    /// searched too.
+    pub fn scan<R: Read + Seek + Send>(
+        &self,
+        searcher: &Searcher,
+        mut reader: R,
+        range: Option<Range<u64>>,
+        progress: &mut dyn FnMut(&Progress<'_>),
+    ) -> Report {
+        let Self::Compressed(compression) = self else {
+            return scan_seekable(searcher, reader, range, progress);
+        };
+        let start = reader.rewind().and_then(|()| Paged::new(reader));
+        match start {
+            Ok(paged) => scan_stream(searcher, &mut compression.reader(paged), progress),
+            Err(error) => Report::unread(&error),
+        }
+    }
+
+    /// What the byte at `offset` belongs to; `None` if the medium has no such structure.
     #[must_use]
     pub fn place(&self, offset: u64) -> Option<Place> {
         match self {
-            Self::Plain => None,
+            Self::Plain | Self::Compressed(_) => None,
             Self::Swap(header) => Some(Place::Swap(header.place(offset))),
             Self::Core(core) => Some(Place::Core(core.place(offset))),
         }

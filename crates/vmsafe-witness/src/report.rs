@@ -82,6 +82,19 @@ impl Report {
                 .is_none_or(|total| total == self.covered_bytes)
     }
 
+    /// The report on what could not be read at all.
+    pub(crate) fn unread(error: &std::io::Error) -> Self {
+        let gap = Gap {
+            offset: 0,
+            len: 0,
+            because: format!("reading failed: {error}"),
+        };
+        Self {
+            gaps: vec![gap],
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn add(&mut self, found: &Found) {
         self.hit_count += found.hits.len() as u64;
         self.key_count += found.keys.len() as u64;

@@ -1,0 +1,308 @@
+//! Compressed streams: core dumps and images are often stored so.
+//!
+//! The decoders are written without unsafe code. Each of the three formats is a row of frames; the
+//! stream ends where a frame ends and nothing follows, anything else is an error.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+/// The most memory that the history of a zstd frame may ask for, in bytes; `zstd` writes at most
+/// 8 MiB unless told otherwise.
+const MOST_HISTORY: u64 = 32 << 20;
+
+/// How a stream is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// As by `gzip`.
+    Gzip,
+    /// As by `zstd`.
+    Zstd,
+    /// As by `lz4`.
+    Lz4,
+}
+
+impl Compression {
+    /// What a stream that begins so is compressed with.
+    #[must_use]
+    pub fn detect(start: &[u8]) -> Option<Self> {
+        match start {
+            [0x1f, 0x8b, 8, ..] => Some(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
+            [4, 0x22, 0x4d, 0x18, ..] => Some(Self::Lz4),
+            _ => None,
+        }
+    }
+
+    /// The name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Lz4 => "lz4",
+        }
+    }
+
+    /// The content of a compressed stream. A stream that is damaged or cut short ends in an error.
+    pub fn reader<'a>(self, compressed: impl Read + Send + 'a) -> Box<dyn Read + Send + 'a> {
+        let source = BufReader::with_capacity(1 << 16, compressed);
+        match self {
+            Self::Gzip => Box::new(MultiGzDecoder::new(source)),
+            Self::Zstd => Box::new(Zstd::new(source)),
+            Self::Lz4 => Box::new(Lz4::new(source)),
+        }
+    }
+}
+
+/// Frame after frame of zstd.
+struct Zstd<R> {
+    source: R,
+    decoder: FrameDecoder,
+    in_frame: bool,
+}
+
+impl<R: BufRead> Zstd<R> {
+    fn new(source: R) -> Self {
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(MOST_HISTORY);
+        Self {
+            source,
+            decoder,
+            in_frame: false,
+        }
+    }
+
+    /// Begins the next frame; false at the end of all.
+    fn begin(&mut self) -> io::Result<bool> {
+        use FrameDecoderError::ReadFrameHeaderError as Header;
+        if self.source.fill_buf()?.is_empty() {
+            return Ok(false);
+        }
+        match self.decoder.reset(&mut self.source) {
+            Ok(()) => self.in_frame = true,
+            Err(Header(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                let skipped =
+                    io::copy(&mut (&mut self.source).take(length.into()), &mut io::sink())?;
+                if skipped < length.into() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            Err(error) => return Err(io::Error::other(error)),
+        }
+        Ok(true)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.in_frame = false;
+        let (stored, computed) = (
+            self.decoder.get_checksum_from_data(),
+            self.decoder.get_calculated_checksum(),
+        );
+        if stored.is_some() && stored != computed {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "wrong checksum"));
+        }
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for Zstd<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if !self.in_frame {
+                if !self.begin()? {
+                    return Ok(0);
+                }
+            } else if self.decoder.can_collect() > 0 {
+                return self.decoder.read(into);
+            } else if self.decoder.is_finished() {
+                self.end()?;
+            } else {
+                let one = BlockDecodingStrategy::UptoBlocks(1);
+                self.decoder
+                    .decode_blocks(&mut self.source, one)
+                    .map_err(io::Error::other)?;
+            }
+        }
+    }
+}
+
+/// Frame after frame of lz4. Each gets a decoder of its own: their block sizes may differ.
+struct Lz4<R: Read> {
+    state: Lz4State<R>,
+}
+
+enum Lz4State<R: Read> {
+    Between(Watched<R>),
+    In(Box<lz4_flex::frame::FrameDecoder<Watched<R>>>),
+    /// The stream ended, or gave an error.
+    Over,
+}
+
+impl<R: BufRead> Lz4<R> {
+    fn new(source: R) -> Self {
+        Self {
+            state: Lz4State::Between(Watched {
+                source,
+                ended: false,
+            }),
+        }
+    }
+}
+
+impl<R: BufRead> Read for Lz4<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match core::mem::replace(&mut self.state, Lz4State::Over) {
+                Lz4State::Over => return Ok(0),
+                Lz4State::Between(mut watched) => {
+                    if watched.source.fill_buf()?.is_empty() {
+                        return Ok(0);
+                    }
+                    self.state =
+                        Lz4State::In(Box::new(lz4_flex::frame::FrameDecoder::new(watched)));
+                }
+                Lz4State::In(mut decoder) => {
+                    let count = decoder.read(into)?;
+                    if count > 0 || into.is_empty() {
+                        self.state = Lz4State::In(decoder);
+                        return Ok(count);
+                    }
+                    // The decoder says "nothing" at the end of a frame, and also where the source
+                    // ends in the middle of one; only then has it run into the end of the source.
+                    let watched = decoder.into_inner();
+                    if watched.ended {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                    self.state = Lz4State::Between(watched);
+                }
+            }
+        }
+    }
+}
+
+/// A reader that remembers whether its end was read.
+struct Watched<R> {
+    source: R,
+    ended: bool,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(into)?;
+        self.ended |= count == 0 && !into.is_empty();
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const KINDS: [Compression; 3] = [Compression::Gzip, Compression::Zstd, Compression::Lz4];
+
+    fn content() -> Vec<u8> {
+        let mut masks = crate::masked::MaskStream::new(3);
+        let noise = (0..20_000).flat_map(|_| masks.next_word().to_le_bytes());
+        let text = b"some text that repeats "
+            .iter()
+            .copied()
+            .cycle()
+            .take(300_000);
+        noise.chain(text).collect()
+    }
+
+    fn compress(kind: Compression, bytes: &[u8]) -> Vec<u8> {
+        match kind {
+            Compression::Gzip => {
+                let level = flate2::Compression::default();
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
+            Compression::Zstd => ruzstd::encoding::compress_to_vec(
+                bytes,
+                ruzstd::encoding::CompressionLevel::Fastest,
+            ),
+            Compression::Lz4 => {
+                let info = lz4_flex::frame::FrameInfo::new().content_checksum(true);
+                let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+                encoder.write_all(bytes).unwrap();
+                encoder.finish().unwrap()
+            }
+        }
+    }
+
+    fn read(kind: Compression, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        kind.reader(bytes)
+            .read_to_end(&mut content)
+            .map(|_| content)
+    }
+
+    #[test]
+    fn reads_one_frame_and_several() {
+        let content = content();
+        for kind in KINDS {
+            let one = compress(kind, &content);
+            assert_eq!(Compression::detect(&one), Some(kind));
+            assert!(read(kind, &one).unwrap() == content, "{kind:?}");
+            let many = [&one[..], &compress(kind, b""), &compress(kind, b"end")].concat();
+            assert!(
+                read(kind, &many).unwrap() == [&content[..], b"end"].concat(),
+                "{kind:?}"
+            );
+            assert_eq!(read(kind, &[]).unwrap_or_default(), [], "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_zstd_frame_to_skip_is_skipped() {
+        let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0][..], b"skip"].concat();
+        let frame = compress(Compression::Zstd, b"kept");
+        let all = [&skipped[..], &frame, &skipped].concat();
+        assert_eq!(read(Compression::Zstd, &all).unwrap(), b"kept");
+        assert!(read(Compression::Zstd, &all[..all.len() - 1]).is_err());
+    }
+
+    #[test]
+    fn a_stream_cut_anywhere_is_an_error() {
+        let content = &content()[150_000..190_000];
+        for kind in KINDS {
+            let whole = compress(kind, content);
+            for len in (1..whole.len())
+                .step_by(97)
+                .chain(whole.len() - 9..whole.len())
+            {
+                assert!(read(kind, &whole[..len]).is_err(), "{kind:?} cut to {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn garbage_behind_a_frame_is_an_error() {
+        for kind in KINDS {
+            let all = [compress(kind, b"fine"), b"garbage behind it".to_vec()].concat();
+            assert!(read(kind, &all).is_err(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed() {
+        let content = &content()[159_000..165_000];
+        for kind in KINDS {
+            let whole = compress(kind, content);
+            let middle = whole.len() / 2;
+            for at in middle..middle + 20 {
+                let mut changed = whole.clone();
+                changed[at] ^= 4;
+                assert!(read(kind, &changed).is_err(), "{kind:?} {at}");
+            }
+        }
+    }
+}
