@@ -220,7 +220,7 @@ fn matches(name: &str, literals: &[String]) -> bool {
     rest.ends_with(last.as_str())
 }
 
-const PATTERN: &str = "/proc/sys/kernel/core_pattern";
+pub(crate) const PATTERN: &str = "/proc/sys/kernel/core_pattern";
 const ADDS_PID: &str = "/proc/sys/kernel/core_uses_pid";
 const FILTER: &str = "/proc/self/coredump_filter";
 

@@ -1,8 +1,8 @@
 //! Scratch file systems: a whole disk to write to, to scan raw, and to throw away.
 //!
-//! **Promise.** A [`Scratch`] is a fresh file system of the kind asked for, on a block device of its
-//! own, mounted where any user may write; after [`Scratch::flush`], what is on the device can be read
-//! raw at [`Scratch::raw_path`].
+//! **Promise.** A [`Scratch`] is a fresh file system of the kind asked for, on a block device of
+//! its own, mounted where any user may write; after [`Scratch::flush`], what is on the device can
+//! be read raw at [`Scratch::raw_path`].
 //!
 //! **Mechanism.** A sparse image file, `mkfs`, a loop device, `mount(2)`; for
 //! [`Scratch::create_watched`] a [watched](crate::Watch) file between image and loop device.

@@ -8,7 +8,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// A step that the machine refused, with advice where there is some.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} {on}: {source}{}", advice.as_deref().map(|a| format!("; {a}")).unwrap_or_default())]
+#[error("cannot {doing} {on}: {source}{}", suffix(advice.as_deref()))]
 pub struct Error {
     doing: &'static str,
     on: String,
@@ -52,6 +52,12 @@ impl Error {
     pub fn advice(&self) -> Option<&str> {
         self.advice.as_deref()
     }
+}
+
+fn suffix(advice: Option<&str>) -> String {
+    advice
+        .map(|advice| format!("; {advice}"))
+        .unwrap_or_default()
 }
 
 /// Adds what was being done to an I/O result.

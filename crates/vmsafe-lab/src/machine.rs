@@ -9,9 +9,9 @@ use std::path::Path;
 use vmsafe_os::lab as os;
 
 use crate::cgroup::{self, Version};
-use crate::coredump::{CorePattern, Lands};
+use crate::coredump::{CorePattern, Lands, PATTERN};
 use crate::error::Result;
-use crate::swap::ZSWAP;
+use crate::swap::{SWAPPINESS, ZSWAP};
 use crate::tables::{SwapArea, swap_areas};
 
 /// The facts that decide what a result of this machine means.
@@ -25,7 +25,7 @@ pub struct Machine {
     pub swap_areas: Vec<SwapArea>,
     /// Whether zswap is on: it keeps "swapped" pages in memory. `None` where there is none.
     pub zswap: Option<bool>,
-    /// `vm.swappiness`; at 0 a version 2 cgroup keeps its pages in.
+    /// `vm.swappiness`; at 0 a version 2 cgroup keeps its pages in, so a private swap lifts it.
     pub swappiness: Option<u32>,
     /// The memory controller's interface, if there is one.
     pub cgroup: Option<Version>,
@@ -48,9 +48,9 @@ pub fn machine() -> Result<Machine> {
         root: os::is_root(),
         swap_areas: swap_areas()?,
         zswap: setting(ZSWAP).map(|value| value == "Y"),
-        swappiness: setting("/proc/sys/vm/swappiness").and_then(|value| value.parse().ok()),
+        swappiness: setting(SWAPPINESS).and_then(|value| value.parse().ok()),
         cgroup: cgroup::version(),
-        core_pattern: setting("/proc/sys/kernel/core_pattern").unwrap_or_default(),
+        core_pattern: setting(PATTERN).unwrap_or_default(),
     })
 }
 
@@ -95,20 +95,30 @@ pub enum Opening {
 pub fn doors(command: &str) -> Result<Vec<(Door, Opening)>> {
     let about = machine()?;
     let sudo = format!("run: sudo {command}");
-    let root = |first: Option<(&str, &str)>| match (about.root, first) {
+    let root = |first: Option<(&str, &str)>| match (about.root, contained().or(first)) {
         (false, _) => closed("only root may", &sudo),
         (true, Some((because, remedy))) => closed(because, remedy),
         (true, None) => Opening::Open,
     };
-    let loops = missing("/dev/loop-control", "modprobe loop");
-    let fuse = missing("/dev/fuse", "modprobe fuse").or(loops);
+    let loops = (!Path::new("/dev/loop-control").exists())
+        .then_some(("there is no /dev/loop-control", "run: modprobe loop"));
+    let fuse = (!Path::new("/dev/fuse").exists())
+        .then_some(("there is no /dev/fuse", "run: modprobe fuse"))
+        .or(loops);
     let no_group = about.cgroup.is_none().then_some((
         "no memory controller is mounted",
         "run: mount -t cgroup2 none /sys/fs/cgroup",
     ));
+    let swap = root(None);
+    let swap_count = match &swap {
+        Opening::Closed { remedy, .. } if about.swap_areas.is_empty() => {
+            closed("this machine has no active swap area", remedy)
+        }
+        _ => Opening::Open,
+    };
     Ok(vec![
-        (Door::Swap, root(None)),
-        (Door::SwapCount, swap_count(&about, &sudo)),
+        (Door::Swap, swap),
+        (Door::SwapCount, swap_count),
         (Door::SharedPageOut, root(no_group)),
         (Door::Core, core(&about, &sudo)?),
         (Door::Disk, root(loops)),
@@ -117,21 +127,35 @@ pub fn doors(command: &str) -> Result<Vec<(Door, Opening)>> {
     ])
 }
 
-fn swap_count(about: &Machine, sudo: &str) -> Opening {
-    if about.root || !about.swap_areas.is_empty() {
-        Opening::Open
-    } else {
-        closed("this machine has no active swap area", sudo)
-    }
+/// Root of a container is not root of the machine: without CAP_SYS_ADMIN there is neither swapon
+/// nor mount.
+fn contained() -> Option<(&'static str, &'static str)> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    let capable = effective.is_some_and(|set| set & (1 << CAP_SYS_ADMIN) != 0);
+    (!capable).then_some((
+        "this root lacks the capability SYS_ADMIN, as in a container",
+        "run it outside, or start the container with --privileged",
+    ))
 }
 
 fn core(about: &Machine, sudo: &str) -> Result<Opening> {
-    Ok(match CorePattern::read()?.lands() {
-        Lands::RunDirectory => core_limit(),
-        _ if about.root => core_limit(),
-        Lands::Fixed(path) => closed(&format!("cores go to {}", path.display()), sudo),
-        Lands::Handler(handler) => closed(&format!("cores go to a handler: {handler}"), sudo),
-    })
+    let pattern = CorePattern::read()?;
+    let because = match pattern.lands() {
+        Lands::RunDirectory => return Ok(core_limit()),
+        Lands::Fixed(path) => format!("cores go to {}", path.display()),
+        Lands::Handler(handler) => format!("cores go to a handler: {handler}"),
+    };
+    if !about.root {
+        return Ok(closed(&because, sudo));
+    }
+    // Opened and closed, nothing written: a container often has it read-only.
+    if fs::OpenOptions::new().write(true).open(PATTERN).is_err() {
+        let remedy = "run it outside the container, or start the container with --privileged";
+        return Ok(closed(&because, remedy));
+    }
+    Ok(core_limit())
 }
 
 fn core_limit() -> Opening {
@@ -148,13 +172,12 @@ fn core_limit() -> Opening {
     }
 }
 
-fn missing<'a>(device: &'a str, load: &'a str) -> Option<(&'a str, &'a str)> {
-    (!Path::new(device).exists()).then_some((device, load))
-}
-
 fn closed(because: &str, remedy: &str) -> Opening {
     Opening::Closed {
         because: because.to_owned(),
         remedy: remedy.to_owned(),
     }
 }
+
+/// `linux/capability.h`.
+const CAP_SYS_ADMIN: u32 = 21;

@@ -1,4 +1,4 @@
-//! Names that tell which process made a thing, so that the next run can clean up after a killed one.
+//! Names that tell which process made a thing, so that the next run cleans up after a killed one.
 //!
 //! A name is `vmsafe-KIND-PID-START-SERIAL`. START is the process's start time in clock ticks since
 //! boot: with it, a recycled process id is not mistaken for the owner.

@@ -1,8 +1,8 @@
 //! What the kernel says of a process's mappings: the checks that an ordinary user can make.
 //!
 //! `/proc/PID/smaps` counts what is swapped rightly for every kind of memory. Two other tellers are
-//! wrong: `mincore` says "resident" while the swap cache still holds the page, and pagemap's swap bit
-//! is 0 for a swapped page of shared memory. All three call a page in zswap swapped.
+//! wrong: `mincore` says "resident" while the swap cache still holds the page, and pagemap's swap
+//! bit is 0 for a swapped page of shared memory. All three call a page in zswap swapped.
 //!
 //! **Needs.** The same user as the process, or root.
 

@@ -6,13 +6,13 @@
 //! **Mechanism.** A file of mode 0600, every block written, with a swap header made by hand, is
 //! switched on at the highest priority. Where the file system has no swap files (btrfs, overlay,
 //! tmpfs, FUSE), a loop device stands between. zswap is off meanwhile: it would keep the pages in
-//! memory while all counters say "swapped".
+//! memory while all counters say "swapped". A `vm.swappiness` of 0 is lifted to 60.
 //!
 //! **Needs.** Root, and the machine's [`Lab`], which it holds.
 //!
 //! **What it does not do.** It does not keep other programs' pages out; so the area is overwritten
-//! with zeros after it is switched off and before it is removed. When it is full, the kernel goes on
-//! to the machine's other areas: [`PrivateSwap::others`] names them.
+//! with zeros after it is switched off and before it is removed. When it is full, the kernel goes
+//! on to the machine's other areas: [`PrivateSwap::others`] names them.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -33,7 +33,7 @@ pub struct PrivateSwap {
     // Dropped in this order: the area, then the setting, then the turn and the laboratory.
     area: Area,
     others: Vec<SwapArea>,
-    _zswap: Option<Setting>,
+    _settings: Vec<Setting>,
     _turn: Turn,
     _lab: Lab,
 }
@@ -54,12 +54,12 @@ impl PrivateSwap {
         clean_up(dir)?;
         let others = swap_areas()?;
         refuse_equal_priority(&others)?;
-        let zswap = switch_zswap_off()?;
+        let settings = let_pages_go()?;
         let area = Area::create(dir, bytes)?;
         Ok(Self {
             area,
             others,
-            _zswap: zswap,
+            _settings: settings,
             _turn: turn,
             _lab: lab,
         })
@@ -233,12 +233,16 @@ fn refuse_equal_priority(areas: &[SwapArea]) -> Result<()> {
     }
 }
 
-fn switch_zswap_off() -> Result<Option<Setting>> {
+/// zswap would keep the pages in memory; with a swappiness of 0 no cgroup's reclaim swaps at all.
+fn let_pages_go() -> Result<Vec<Setting>> {
+    let mut changed = Vec::new();
     if Path::new(ZSWAP).exists() {
-        Setting::change(ZSWAP, "N")
-    } else {
-        Ok(None)
+        changed.extend(Setting::change(ZSWAP, "N")?);
     }
+    if fs::read_to_string(SWAPPINESS).is_ok_and(|value| value.trim() == "0") {
+        changed.extend(Setting::change(SWAPPINESS, "60")?);
+    }
+    Ok(changed)
 }
 
 /// Writes every block, then the header (`union swap_header` of the kernel): version 1, the last
@@ -293,4 +297,5 @@ pub(crate) fn backing_file(device: &Path) -> Option<PathBuf> {
 const KIND: &str = "swap";
 const TOP_PRIORITY: u16 = 32767;
 const SIGNATURE: &[u8; 10] = b"SWAPSPACE2";
+pub(crate) const SWAPPINESS: &str = "/proc/sys/vm/swappiness";
 pub(crate) const ZSWAP: &str = "/sys/module/zswap/parameters/enabled";

@@ -20,8 +20,8 @@
 //! do not map files of the watched disk in it: a page fault that waits for the disk holds the very
 //! lock that a serving thread may need. Subjects are processes of their own.
 //!
-//! **What it does not do.** A flush of the device ends in the page cache of the image file: the disk
-//! survives a kill of any process, not a loss of power.
+//! **What it does not do.** A flush of the device ends in the page cache of the image file: the
+//! disk survives a kill of any process, not a loss of power.
 
 use std::fmt;
 use std::fs::File;
@@ -69,8 +69,8 @@ impl Watch {
         self.0.writes.load(Ordering::Acquire)
     }
 
-    /// Whether the serving threads are marked as block I/O. Without the capability SYS_RESOURCE they
-    /// cannot be: the disk works, but could stop for good if the whole machine runs out of memory.
+    /// Whether the serving threads are marked as block I/O. Without the capability SYS_RESOURCE
+    /// they cannot be: the disk works, but could stop for good if the machine runs out of memory.
     #[must_use]
     pub fn survives_memory_pressure(&self) -> bool {
         !self.0.unmarked.load(Ordering::Acquire)

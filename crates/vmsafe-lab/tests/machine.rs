@@ -15,6 +15,7 @@ use vmsafe_lab::{
 
 const ROLE: &str = "VMSAFE_LAB_ROLE";
 const PATTERN: &str = "/proc/sys/kernel/core_pattern";
+const SWAPPINESS: &str = "/proc/sys/vm/swappiness";
 const ZSWAP: &str = "/sys/module/zswap/parameters/enabled";
 
 /// One private swap at a time in this process.
@@ -125,6 +126,24 @@ fn a_panic_switches_it_off() {
     assert!(!active(path.downcast_ref::<PathBuf>().expect("the path")));
     assert_eq!(room.entries(), Vec::<PathBuf>::new());
     assert_eq!(fs::read_to_string(ZSWAP).ok(), before);
+}
+
+#[test]
+fn a_swappiness_of_zero_is_lifted_meanwhile() {
+    if !require_root("a_swappiness_of_zero_is_lifted_meanwhile") {
+        return;
+    }
+    let _alone = alone();
+    let _lab = Lab::lock().expect("lab");
+    let read = || fs::read_to_string(SWAPPINESS).expect("swappiness");
+    let found = read();
+    fs::write(SWAPPINESS, "0").expect("set");
+    let swap = PrivateSwap::create_in(env::temp_dir(), 4 << 20);
+    let meanwhile = read();
+    drop(swap);
+    let after = read();
+    fs::write(SWAPPINESS, found).expect("put back");
+    assert_eq!((meanwhile.trim(), after.trim()), ("60", "0"));
 }
 
 #[test]
