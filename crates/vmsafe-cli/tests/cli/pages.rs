@@ -1,0 +1,83 @@
+//! Help, manual pages, completions, and wrong usage.
+
+use std::fs;
+
+use crate::run::{arg, run, scratch};
+
+const COMMANDS: [&str; 6] = ["demo", "doctor", "scan", "burn", "man", "completions"];
+
+#[test]
+fn each_command_has_help_with_examples() {
+    let overview = run(["--help"]);
+    assert_eq!(overview.code, Some(0));
+    for command in COMMANDS {
+        assert!(
+            overview.out.contains(&format!("  {command}  ")),
+            "{command}"
+        );
+        let help = run([command, "--help"]);
+        assert_eq!(help.code, Some(0), "{command}");
+        assert!(help.out.contains("Examples:\n  "), "{command}");
+        let example = format!("vmsafe {command} ");
+        assert!(help.out.contains(&example), "{command}: {}", help.out);
+    }
+}
+
+#[test]
+fn help_and_overview_state_the_exit_codes() {
+    assert!(run(["--help"]).out.contains("3 could not tell"));
+    for command in ["demo", "doctor", "scan", "burn"] {
+        let help = run([command, "--help"]).out;
+        assert!(help.contains("Exit codes: 0 "), "{command}: {help}");
+    }
+}
+
+#[test]
+fn what_is_hidden_is_not_in_the_overview() {
+    let hidden = [("--help", "demo-subject"), ("doctor", "--sysroot")];
+    assert!(!run([hidden[0].0]).out.contains(hidden[0].1));
+    assert!(!run([hidden[1].0, "--help"]).out.contains(hidden[1].1));
+    assert!(!run(["demo", "-h"]).out.contains("--sabotage"));
+    assert!(run(["demo", "--help"]).out.contains("--sabotage"));
+}
+
+#[test]
+fn wrong_usage_is_code_2() {
+    assert_eq!(run([]).code, Some(2));
+    assert_eq!(run(["no-such-command"]).code, Some(2));
+    assert_eq!(run(["doctor", "--no-such-option"]).code, Some(2));
+    assert_eq!(run(["scan"]).code, Some(2));
+    assert_eq!(run(["burn"]).code, Some(2));
+    assert_eq!(run(["completions", "no-such-shell"]).code, Some(2));
+    let both = ["scan", "--needle-fd", "3", "--needle-file", "x", "y"];
+    assert_eq!(run(both).code, Some(2));
+}
+
+#[test]
+fn manual_pages_are_written() {
+    let page = run(["man"]);
+    assert_eq!(page.code, Some(0));
+    assert!(page.out.contains(".TH vmsafe 1"), "{}", page.out);
+    let dir = scratch();
+    assert_eq!(run(["man", "--dir", arg(dir.path())]).code, Some(0));
+    for command in COMMANDS {
+        let page = dir.path().join(format!("vmsafe-{command}.1"));
+        let text = fs::read_to_string(&page).unwrap();
+        assert!(
+            text.contains(".SH OPTIONS") || text.contains(".SH"),
+            "{command}"
+        );
+    }
+    assert!(!dir.path().join("vmsafe-demo-subject.1").exists());
+    let nowhere = dir.path().join("absent");
+    assert_eq!(run(["man", "--dir", arg(&nowhere)]).code, Some(2));
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let said = run(["completions", shell]);
+        assert_eq!(said.code, Some(0), "{shell}");
+        assert!(said.out.contains("needle-file"), "{shell}");
+    }
+}
