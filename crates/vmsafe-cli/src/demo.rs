@@ -31,6 +31,7 @@ use self::subject::{Door, Subject};
 use self::tally::Tally;
 use self::verdict::{Judgement, Verdict, judge};
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::output::{Output, Progress};
 
 pub(crate) use self::child::{DemoSubjectArgs, run_subject};
@@ -75,6 +76,8 @@ pub(crate) fn run(args: &DemoArgs, out: &Output) -> anyhow::Result<Exit> {
     if let Some(seconds) = args.race {
         return race::run(args, Duration::from_secs(seconds), out);
     }
+    // Before anything of the machine is changed.
+    let interrupt = Interrupt::listen()?;
     let stage = Stage::set_up(args.dir.as_deref())?;
     if let Some(subject) = args.sabotage {
         ensure!(
@@ -92,7 +95,14 @@ pub(crate) fn run(args: &DemoArgs, out: &Output) -> anyhow::Result<Exit> {
     let mut rounds = Rounds::default();
     let mut last = Vec::new();
     for _ in 0..args.rounds {
-        let (tally, actors) = round::play(&stage, args.sabotage, &mut step(&progress, rounds))?;
+        let mut step = step(&progress, rounds, &interrupt);
+        let played = round::play(&stage, args.sabotage, &mut step);
+        // A terminal's Ctrl-C reaches the subjects too, so any error may be its doing.
+        ensure!(
+            !interrupt.asked(),
+            "interrupted; the machine is as it was before"
+        );
+        let (tally, actors) = played?;
         rounds.count(judge(&tally, &args.require), &mut judgement);
         total.add(tally);
         last = actors;
@@ -109,10 +119,16 @@ pub(crate) fn run(args: &DemoArgs, out: &Output) -> anyhow::Result<Exit> {
     Ok(judgement.verdict.into())
 }
 
-fn step(progress: &Progress, rounds: Rounds) -> impl FnMut(usize) {
+fn step(
+    progress: &Progress,
+    rounds: Rounds,
+    interrupt: &Interrupt,
+) -> impl FnMut(usize) -> anyhow::Result<()> {
     move |step| {
+        ensure!(!interrupt.asked(), "interrupted");
         progress.at(u64::from(rounds.played) * STEPS.len() as u64 + step as u64);
         progress.say(STEPS[step]);
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
@@ -190,6 +190,19 @@ impl Public {
     }
 }
 
+impl Public {
+    /// Swap areas and mounts below it.
+    fn traces(&self) -> usize {
+        let name = self.0.to_str().expect("a plain path");
+        let tables = ["/proc/swaps", "/proc/self/mounts"].map(fs::read_to_string);
+        let lines = |table: std::io::Result<String>| {
+            let table = table.expect("a table of the kernel");
+            table.lines().filter(|line| line.contains(name)).count()
+        };
+        tables.into_iter().map(lines).sum()
+    }
+}
+
 impl Drop for Public {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
@@ -251,4 +264,64 @@ fn an_ordinary_user_with_swap_sees_it_by_the_kernels_count() {
     let broken = place.demo(&["--require", "swap", "--sabotage", "locked-mlock"]);
     assert_eq!(broken.status.code(), Some(1));
     drop(swap);
+}
+
+/// Starts rounds without end in `place`, and waits until swap and disks are on.
+fn endless_demo(place: &Public) -> std::process::Child {
+    let mut command = Command::new(VMSAFE);
+    command
+        .args(["demo", "--rounds", "1000000", "--dir"])
+        .arg(&place.0);
+    let mut process = command.stderr(Stdio::piped()).spawn().expect("vmsafe runs");
+    while place.traces() < 3 {
+        assert!(
+            process.try_wait().expect("a process").is_none(),
+            "it ended before it began"
+        );
+        std::thread::yield_now();
+    }
+    process
+}
+
+#[test]
+fn an_interrupt_ends_it_and_leaves_nothing_behind() {
+    if !require_root("an_interrupt_ends_it_and_leaves_nothing_behind") {
+        return;
+    }
+    let _swap = SWAP.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = Public::new("interrupted");
+    let process = endless_demo(&place);
+    vmsafe_lab::kill(process.id(), 2).expect("an interrupt");
+    let output = process.wait_with_output().expect("it ends");
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{complaint}");
+    assert!(
+        complaint.contains("interrupted; the machine is as it was before"),
+        "{complaint}"
+    );
+    assert_eq!(place.traces(), 0, "a swap area or a mount is left");
+    let left: Vec<_> = fs::read_dir(&place.0)
+        .expect("the place")
+        .flatten()
+        .collect();
+    assert_eq!(left.len(), 1, "only the program is left: {left:?}");
+}
+
+#[test]
+fn the_next_run_cleans_up_after_a_killed_one() {
+    if !require_root("the_next_run_cleans_up_after_a_killed_one") {
+        return;
+    }
+    let _swap = SWAP.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = Public::new("killed");
+    let mut process = endless_demo(&place);
+    process.kill().expect("killed");
+    process.wait().expect("it ends");
+    assert!(
+        place.traces() > 0,
+        "the control: a killed run leaves its swap and its disk"
+    );
+    let elsewhere = demo(&["--json"]);
+    assert_eq!(elsewhere.status.code(), Some(0), "{:#}", report(&elsewhere));
+    assert_eq!(place.traces(), 0, "a swap area or a mount is left");
 }

@@ -278,10 +278,19 @@ fn unmount_patiently(point: &Path) -> io::Result<()> {
     os::unmount(point, Unmount::Normal)
 }
 
-/// Takes down what killed runs left in `parent`.
+/// Takes down what killed runs left in `parent`, and what they left mounted anywhere: a dead FUSE
+/// mount makes programs such as mkfs.btrfs, which look at every loop device, fail elsewhere too.
 fn remove_orphans(parent: &Path) -> Result<()> {
     let parent = fs::canonicalize(parent).doing("find", parent.display())?;
-    for dir in owner::orphans(&parent, KIND) {
+    let mut dirs = owner::orphans(&parent, KIND);
+    dirs.extend(
+        mounts()?
+            .iter()
+            .filter_map(|mount| orphan_above(&mount.point)),
+    );
+    dirs.sort();
+    dirs.dedup();
+    for dir in dirs {
         // A child of the killed run may still hold its FUSE connection open: end that first, or the
         // file system above would wait for an answer for ever.
         let _ = os::unmount(&dir.join(WATCHED), Unmount::Abort);
@@ -299,6 +308,16 @@ fn remove_orphans(parent: &Path) -> Result<()> {
         remove_files(&dir);
     }
     Ok(())
+}
+
+/// The directory of a killed run that a mount point lies in.
+fn orphan_above(point: &Path) -> Option<PathBuf> {
+    let named = |dir: &&Path| {
+        let name = dir.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| owner::is_orphan(name, KIND))
+    };
+    let dir = point.ancestors().find(named)?;
+    os::is_own(dir).unwrap_or(false).then(|| dir.to_path_buf())
 }
 
 /// By name, never by walking the tree: what is still mounted there must not be emptied.

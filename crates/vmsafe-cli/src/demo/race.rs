@@ -16,6 +16,7 @@ use super::stage::WorkDir;
 use super::subject::Subject;
 use super::verdict::Verdict;
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::output::{Cell, Output, Table, Tone};
 
 const KINDS: [FsKind; 4] = [
@@ -52,13 +53,19 @@ pub(crate) fn run(args: &DemoArgs, time: Duration, out: &Output) -> anyhow::Resu
         "only root may watch a disk; run: sudo vmsafe demo --race"
     );
     let _lab = Lab::lock()?;
+    let interrupt = Interrupt::listen()?;
     let work = WorkDir::create_in(args.dir.as_deref())?;
     let progress = out.steps("racing", KINDS.len() as u64);
     let mut laps = Vec::new();
     for (done, kind) in (0..).zip(KINDS) {
         progress.at(done);
         progress.say(&format!("racing on {kind:?}"));
-        laps.extend(race(kind, time, args.sabotage, &work)?);
+        let raced = race(kind, time, args.sabotage, &work, &interrupt);
+        ensure!(
+            !interrupt.asked(),
+            "interrupted; the machine is as it was before"
+        );
+        laps.extend(raced?);
     }
     drop(progress);
     let verdict = judge(&laps);
@@ -80,6 +87,7 @@ fn race(
     time: Duration,
     sabotaged: Option<Subject>,
     work: &WorkDir,
+    interrupt: &Interrupt,
 ) -> anyhow::Result<Vec<Lap>> {
     let canaries = Canaries::draw(&RACERS)?;
     let searcher = canaries.searcher().clone();
@@ -101,7 +109,7 @@ fn race(
         actor.entrust(&canaries)?;
         actors.push(actor);
     }
-    let write_backs = write_back(&mut actors, &disk, time)?;
+    let write_backs = write_back(&mut actors, &disk, time, interrupt)?;
     let watch = disk.watch().context("the scratch disk is not watched")?;
     ensure!(watch.panics() == 0, "a written block went by unseen");
     let hits = hits.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,7 +128,12 @@ fn race(
     Ok(laps.collect())
 }
 
-fn write_back(actors: &mut [Actor], disk: &Scratch, time: Duration) -> anyhow::Result<u64> {
+fn write_back(
+    actors: &mut [Actor],
+    disk: &Scratch,
+    time: Duration,
+    interrupt: &Interrupt,
+) -> anyhow::Result<u64> {
     let mut files = Vec::new();
     for actor in actors.iter() {
         files.extend(actor.open_files(&disk.path())?);
@@ -132,7 +145,7 @@ fn write_back(actors: &mut [Actor], disk: &Scratch, time: Duration) -> anyhow::R
         .iter_mut()
         .try_for_each(|actor| actor.act(Act::BeginStoring))?;
     let (start, mut count) = (Instant::now(), 0);
-    while start.elapsed() < time {
+    while start.elapsed() < time && !interrupt.asked() {
         for file in &files {
             file.sync_all()
                 .context("cannot write a racer's file back")?;

@@ -28,33 +28,33 @@ pub(crate) const STEPS: [&str; 8] = [
     "searching files, disk and swap",
 ];
 
-/// Plays one round. `step` is told each of [`STEPS`] as it begins.
+/// Plays one round. `step` is told each of [`STEPS`] as it begins, and may end the round there.
 pub(crate) fn play(
     stage: &Stage,
     sabotaged: Option<Subject>,
-    step: &mut dyn FnMut(usize),
+    step: &mut dyn FnMut(usize) -> anyhow::Result<()>,
 ) -> anyhow::Result<(Tally, Vec<Actor>)> {
     let mut tally = Tally::default();
-    step(0);
+    step(0)?;
     let canaries = Canaries::draw(&stage.cast)?;
     stage.watch_for(canaries.searcher())?;
     let mut actors = assemble(stage, &canaries, sabotaged)?;
-    step(1);
+    step(1)?;
     page_out(stage, &mut actors)?;
-    step(2);
+    step(2)?;
     let places = write_back(stage, &mut actors)?;
-    step(3);
+    step(3)?;
     fork(stage, &mut actors)?;
     if matches!(stage.swap, SwapDoor::Counted) {
         look::at_counted_swap(&actors, &canaries, &mut tally)?;
     }
-    step(4);
+    step(4)?;
     look::at_children(&actors, &canaries, &mut tally)?;
-    step(5);
+    step(5)?;
     actors.iter_mut().try_for_each(Actor::end)?;
-    step(6);
+    step(6)?;
     look::at_cores(stage, &actors, &canaries, &mut tally)?;
-    step(7);
+    step(7)?;
     let before = look::in_files(&actors, &canaries)?;
     let after = clear_away(&actors, &canaries, sabotaged)?;
     look::at_files(stage, &before, &after, &places, &canaries, &mut tally);
