@@ -101,6 +101,8 @@ pub enum Fork {
 pub struct Facts {
     /// Its pages stay in memory.
     pub locked: bool,
+    /// Its pages are secret memory, which has no place on any disk.
+    pub secret: bool,
     /// It is left out of core dumps.
     pub dont_dump: bool,
     /// It is absent from a child.

@@ -178,11 +178,11 @@ pub(super) fn facts(span: Span) -> Answer<Facts> {
 
 fn facts_of(map: &MemoryMap) -> Facts {
     let flags = map.extension.vm_flags;
-    // secretmem pages are unevictable whether or not VM_LOCKED shows (mm/secretmem.c).
     let secret = matches!(&map.pathname, MMapPath::Path(path)
         if path.to_str().is_some_and(|path| path.starts_with("/secretmem")));
     Facts {
-        locked: flags.contains(VmFlags::LO) || secret,
+        locked: flags.contains(VmFlags::LO),
+        secret,
         dont_dump: flags.contains(VmFlags::DD),
         dont_fork: flags.contains(VmFlags::DC),
         wipe_on_fork: flags.contains(VmFlags::WF),
@@ -210,5 +210,29 @@ pub(super) fn peek(span: Span) -> Answer<bool> {
     match error.raw_os_error() {
         Some(libc::EFAULT) => Ok(false),
         _ => Err(Refused::new(Call::Peek, error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_tells_secret_memory_from_other() {
+        let page = rustix::param::page_size();
+        let plain = map_anonymous(page).expect("memory");
+        let told = facts(plain.inner).expect("/proc");
+        assert!(!told.secret && !told.locked, "{told:?}");
+        assert!(peek(plain.inner).expect("process_vm_readv"), "the control can be read");
+        let secret = map_secret(page).expect("secret memory");
+        let told = facts(secret.inner).expect("/proc");
+        assert!(told.secret && told.locked && told.dont_dump, "{told:?}");
+        // SAFETY: a fresh mapping that nobody else knows.
+        unsafe { secret.inner.start.as_ptr().write_volatile(1) };
+        assert!(!peek(secret.inner).expect("process_vm_readv"));
+        for region in [plain, secret] {
+            // SAFETY: mapped above, and used no more.
+            unsafe { unmap(region) }.expect("unmapped");
+        }
     }
 }

@@ -50,6 +50,7 @@ impl Memory {
         let secret = source == Some(Source::Secret);
         let facts = Facts {
             locked: secret,
+            secret,
             dont_dump: secret,
             ..Facts::default()
         };

@@ -202,7 +202,10 @@ impl Protection {
             Threat::Swap => match (&self.lock, facts) {
                 (Err(refused), _) => Verdict::open(refused.to_string()),
                 (Ok(()), Err(refused)) => Verdict::unknown(refused.to_string()),
-                (Ok(()), Ok(facts)) => swap(facts.locked, mapping.advise(Advice::PageOut)),
+                (Ok(()), Ok(facts)) => match mapping.advise(Advice::PageOut) {
+                    Ok(()) if facts.secret => secret(mapping.peek()),
+                    page_out => swap(facts.locked, page_out),
+                },
             },
             Threat::CoreDump => match (&self.dump, facts) {
                 (Err(refused), _) | (_, Err(refused)) => Verdict::unknown(refused.to_string()),
@@ -222,6 +225,18 @@ impl Protection {
             Threat::Hibernation => sleep(self.source, hibernation),
             Threat::BackingFile => Verdict::closed("there is no file"),
         })
+    }
+}
+
+/// Kernels up to 6.1 show no lock on secret memory and take MADV_PAGEOUT for it without doing it. What
+/// they all confirm is that nothing but this process can reach the pages.
+fn secret(peek: Result<bool, Refused>) -> Verdict {
+    match peek {
+        Ok(false) => {
+            Verdict::closed("the mapping is secretmem, and process_vm_readv answers EFAULT")
+        }
+        Ok(true) => Verdict::open("the mapping is secretmem, and process_vm_readv reads it"),
+        Err(refused) => Verdict::unknown(refused.to_string()),
     }
 }
 
