@@ -131,6 +131,11 @@ impl Drop for Room {
     }
 }
 
+/// Where every user may write, on a disk.
+pub(crate) fn common_place() -> &'static Path {
+    Path::new("/var/tmp")
+}
+
 /// Says in which play this program was started again.
 const PLAY: &str = "VMSAFE_PLAY";
 
@@ -159,7 +164,7 @@ pub(crate) fn again(prefix: &[&str], program: &Path, test: &str, name: &str) -> 
 /// Runs `test` again as a user without rights, who may lock `kib` KiB.
 pub(crate) fn as_ordinary_user(kib: u64, test: &str) {
     // Another user may not reach the directory that this program was built in.
-    let room = Room::within(&std::env::temp_dir(), "vmsafe-ordinary");
+    let room = Room::within(common_place(), "vmsafe-ordinary");
     let program = room.file("program");
     let own = std::env::current_exe().expect("a path of our own");
     fs::copy(own, &program).expect("room for a copy of this program");
