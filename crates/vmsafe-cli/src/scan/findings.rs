@@ -162,8 +162,10 @@ impl Findings {
             out.line(format_args!("and {more} more; --json lists them"))?;
         }
         if !self.gaps.is_empty() {
+            out.line("")?;
             out.table(&self.gap_table())?;
         }
+        out.line("")?;
         out.line(self.summary())
     }
 
