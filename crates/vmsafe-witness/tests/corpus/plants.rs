@@ -1,0 +1,150 @@
+//! What is planted, and what must be found.
+
+use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
+use vmsafe_witness::Form;
+
+use super::medium::Random;
+
+/// Bytes to plant, and the part of them that is the hit.
+pub(crate) struct Plant {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) hit_from: usize,
+    pub(crate) hit_len: usize,
+    pub(crate) form: Form,
+}
+
+/// Needles of many lengths, every third of them text.
+pub(crate) fn needles(count: usize, random: &mut Random) -> Vec<Vec<u8>> {
+    let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ !?-_+";
+    let letter = |byte: u8| letters[usize::from(byte) % letters.len()];
+    let mut needle = |number: usize| {
+        let bytes = random.bytes(16 + number * 7 % 60);
+        if number.is_multiple_of(3) {
+            bytes.into_iter().map(letter).collect()
+        } else {
+            bytes
+        }
+    };
+    (0..count).map(&mut needle).collect()
+}
+
+/// A needle in each form that it has, spelled by other libraries than the searcher's.
+pub(crate) fn every_form(needle: &[u8], random: &mut Random) -> Vec<Plant> {
+    let whole = |form, bytes: Vec<u8>| {
+        let hit_len = bytes.len();
+        Plant {
+            bytes,
+            hit_from: 0,
+            hit_len,
+            form,
+        }
+    };
+    let mut plants = vec![
+        whole(Form::Exact, needle.to_vec()),
+        whole(Form::Fragment, needle[..needle.len().max(17) - 1].to_vec()),
+        whole(Form::Reversed, needle.iter().rev().copied().collect()),
+        whole(
+            Form::Hex,
+            base16ct::lower::encode_string(needle).into_bytes(),
+        ),
+        whole(
+            Form::HexUpper,
+            base16ct::upper::encode_string(needle).into_bytes(),
+        ),
+    ];
+    plants.retain(|plant| plant.form != Form::Fragment || plant.hit_len < needle.len());
+    if let Ok(text) = core::str::from_utf8(needle) {
+        plants.push(whole(
+            Form::Utf16,
+            text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        ));
+    }
+    for place in 0..3 {
+        let around = [&random.bytes(place)[..], needle, &random.bytes(4)].concat();
+        let standard = Base64Unpadded::encode_string(&around).into_bytes();
+        let url = Base64UrlUnpadded::encode_string(&around).into_bytes();
+        // The characters that no surrounding byte has a part in.
+        let hit_from = [0, 2, 3][place];
+        let hit_len = (8 * needle.len() - [0, 4, 2][place]) / 6;
+        let differs = url[hit_from..hit_from + hit_len] != standard[hit_from..hit_from + hit_len];
+        let mut add = |form, bytes| {
+            plants.push(Plant {
+                bytes,
+                hit_from,
+                hit_len,
+                form,
+            });
+        };
+        add(Form::Base64, standard);
+        if differs {
+            add(Form::Base64Url, url);
+        }
+    }
+    plants
+}
+
+/// The key schedule of a random AES key, by the plainest reading of FIPS 197.
+pub(crate) fn schedule(key_words: usize, swapped: bool, random: &mut Random) -> Vec<u8> {
+    let mut words: Vec<[u8; 4]> = random.bytes(4 * key_words).as_chunks().0.to_vec();
+    let mut constant = 1_u8;
+    for i in key_words..4 * (key_words + 7) {
+        let mut word = words[i - 1];
+        if i % key_words == 0 {
+            word.rotate_left(1);
+            word = word.map(substitute);
+            word[0] ^= constant;
+            constant = times(constant, 2);
+        } else if key_words > 6 && i % key_words == 4 {
+            word = word.map(substitute);
+        }
+        words.push(core::array::from_fn(|at| {
+            word[at] ^ words[i - key_words][at]
+        }));
+    }
+    if swapped {
+        words.iter_mut().for_each(|word| word.reverse());
+    }
+    words.into_flattened()
+}
+
+/// As a decryption schedule: round keys in reverse order, the inner ones through `InvMixColumns`.
+pub(crate) fn decryption(schedule: &[u8]) -> Vec<u8> {
+    let rounds: Vec<&[u8]> = schedule.chunks(16).rev().collect();
+    let last = rounds.len() - 1;
+    let unmixed = |column: &[u8]| {
+        core::array::from_fn(|row| {
+            let factor = |at: usize| [14, 11, 13, 9][(at + 4 - row) % 4];
+            (0..4).fold(0, |sum, at| sum ^ times(column[at], factor(at)))
+        })
+    };
+    let round = |(number, round): (usize, &&[u8])| {
+        if number == 0 || number == last {
+            round.to_vec()
+        } else {
+            round
+                .chunks(4)
+                .flat_map(|column| -> [u8; 4] { unmixed(column) })
+                .collect()
+        }
+    };
+    rounds.iter().enumerate().flat_map(round).collect()
+}
+
+fn times(mut one: u8, mut other: u8) -> u8 {
+    let mut product = 0;
+    while other != 0 {
+        if other & 1 == 1 {
+            product ^= one;
+        }
+        one = one << 1 ^ if one & 0x80 == 0 { 0 } else { 0x1b };
+        other >>= 1;
+    }
+    product
+}
+
+fn substitute(byte: u8) -> u8 {
+    let inverse = (1..=255)
+        .find(|other| times(byte, *other) == 1)
+        .unwrap_or(0_u8);
+    (0..5).fold(0x63, |sum, turn| sum ^ inverse.rotate_left(turn))
+}
