@@ -44,14 +44,16 @@ pub(crate) struct DemoArgs {
     #[arg(long)]
     pub(crate) json: bool,
     /// Repeat so many rounds; every one must hold.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
     /// Exit 3 if this door could not be shown. May be repeated.
     #[arg(long, value_name = "DOOR")]
     pub(crate) require: Vec<Door>,
     /// Instead, race a storing thread against write-back for so many seconds on each of ext4, xfs,
     /// btrfs and ext4 with data=journal, and search every block that is written (root only).
-    #[arg(long, value_name = "SECONDS", hide_short_help = true, conflicts_with_all = ["rounds", "require"])]
+    #[arg(long, value_name = "SECONDS", hide_short_help = true)]
+    #[arg(conflicts_with_all = ["rounds", "require"])]
     pub(crate) race: Option<u64>,
     /// Where the scratch files go [default: the first usual place on a disk].
     #[arg(long, value_name = "DIR")]

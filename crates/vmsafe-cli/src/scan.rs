@@ -18,9 +18,9 @@ use target::Target;
 /// Looks for known secrets in files, devices, swap and processes.
 ///
 /// The secrets ("needles") are read from a file or a descriptor, never from the command line: one a
-/// line, as hex:…, base64:… or text:…, blank lines and lines that start with # left out. Reports name
-/// them by number, from 0 in the order of their lines, and never show them. Swap areas and block
-/// devices are read past the page cache, which may hold other bytes than they do.
+/// line, as hex:…, base64:… or text:…, blank lines and lines that start with # left out. Reports
+/// name them by number, from 0 in the order of their lines, and never show them. Swap areas and
+/// block devices are read past the page cache, which may hold other bytes than they do.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ScanArgs {

@@ -1,4 +1,5 @@
-//! The demonstration, as a user runs it: what holds, what breaks it, and what an ordinary user sees.
+//! The demonstration, as a user runs it: what holds, what breaks it, and what an ordinary user
+//! sees.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,11 @@
 //! The contract: everything that vmsafe asks of an operating system, on one page.
 //!
 //! ```text
-//!   Kernel  memory:  map  unmap  lock  advise  protect  facts  peek   forks:  epoch  on_fork  is_inherited
-//!           files:   create  reopen                                   limits: lock_limit  hibernation
-//!   Store   a file:  filesystem  allocate  map  write  flush  sync  read_back  punch  truncate  unlink
+//!   Kernel  memory:  map  unmap  lock  advise  protect  facts  peek
+//!           forks:   epoch  on_fork  is_inherited    limits:  lock_limit  hibernation
+//!           files:   create  reopen
+//!   Store   a file:  filesystem  len  set_len  allocate  map  write  flush  sync  read_back
+//!                    punch  unlink
 //! ```
 //!
 //! What holds for all of them:

@@ -1,7 +1,8 @@
 //! Mapping: the one place where an address becomes a slice.
 //!
-//! A `Mapping` owns a [`Region`] from the moment that it is mapped to the moment that it is unmapped,
-//! and gives its memory back zeroed, on every path: drop, unwinding, and half-done construction.
+//! A `Mapping` owns a [`Region`] from the moment that it is mapped to the moment that it is
+//! unmapped, and gives its memory back zeroed, on every path: drop, unwinding, and half-done
+//! construction.
 //!
 //! ```text
 //!   guard page │ inner: what as_slice() lends │ guard page
@@ -217,7 +218,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // In a child that the pages were kept from there is nothing to wipe, and touching it faults.
+        // In a child that the pages were kept from there is nothing to wipe, and touching it
+        // faults.
         if !self.is_present() {
             return;
         }

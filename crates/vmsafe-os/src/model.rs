@@ -281,7 +281,8 @@ impl Kernel for Model {
         let facts = state.memory.facts_mut(span);
         match advice {
             Advice::PageOut if !facts.locked => return Ok(()),
-            // As the kernel: a locked mapping is not paged out, secret memory not wiped in children.
+            // As the kernel: a locked mapping is not paged out, secret memory not wiped in
+            // children.
             Advice::PageOut => return refuse_invalid(Call::PageOut),
             Advice::WipeOnFork if secret => return refuse_invalid(Call::WipeOnFork),
             _ if ignores => {}

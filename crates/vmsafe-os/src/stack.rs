@@ -12,8 +12,8 @@ struct Pages {
     limit: StackPointer,
 }
 
-// SAFETY: `call_on` builds it of a mapping of at least MIN_STACK_SIZE bytes whose lower neighbour is
-// a guard page that faults (the contract's `map`); both ends are page-aligned. The mapping is
+// SAFETY: `call_on` builds it of a mapping of at least MIN_STACK_SIZE bytes whose lower neighbour
+// is a guard page that faults (the contract's `map`); both ends are page-aligned. The mapping is
 // borrowed mutably for as long as this value lives.
 unsafe impl Stack for Pages {
     fn base(&self) -> StackPointer {

@@ -87,7 +87,8 @@ fn main() {
         )]
         let rate = bytes as f64 / started.elapsed().as_secs_f64() / 1e6;
         println!(
-            "{count:6} needles of {len:2} bytes, {name}: {rate:6.0} MB/s, {hits} hits, built in {built:.0?}"
+            "{count:6} needles of {len:2} bytes, {name}: {rate:6.0} MB/s, {hits} hits, \
+             built in {built:.0?}"
         );
     }
 }

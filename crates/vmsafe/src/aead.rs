@@ -48,6 +48,3 @@ fn cipher(key: &[u8]) -> Aes256Gcm {
     let key: &Key<Aes256Gcm> = key.try_into().expect("a key of 32 bytes");
     Aes256Gcm::new(key)
 }
-
-#[cfg(test)]
-mod tests;

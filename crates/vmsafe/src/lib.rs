@@ -18,13 +18,14 @@
 //! | [`Confined`] | written to one file of yours, burned at the end | no | that file's disk |
 //! | [`Evaporating`] | thrown away | yes: [`Evaporated`] | 3,568 bytes a page, one file each |
 //!
-//! A caller states a [`Demand`] per [`Threat`]; a buffer answers with a [`Grade`] of what the system
-//! confirmed. What is required and cannot be had is an [`Error`]; what is preferred and cannot be had
-//! lowers the grade. Nothing is graded by hope.
+//! A caller states a [`Demand`] per [`Threat`]; a buffer answers with a [`Grade`] of what the
+//! system confirmed. What is required and cannot be had is an [`Error`]; what is preferred and
+//! cannot be had lowers the grade. Nothing is graded by hope.
 //!
 //! The library prints nothing, installs no signal handler, starts no thread and changes no limit of
 //! the process. It cannot protect what a program copies elsewhere: registers of a thread that is
-//! stopped while it computes, a `String` that was made of a buffer's bytes, a closure's return value.
+//! stopped while it computes, a `String` that was made of a buffer's bytes, a closure's return
+//! value.
 
 #![deny(unsafe_code)]
 

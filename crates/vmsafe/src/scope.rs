@@ -13,8 +13,8 @@
 //! it swaps and it is dumped. So every cryptographic call of this crate runs here.
 //!
 //! **Needs.** [`STACK`] bytes of lock quota for each thread that is inside at one time.
-//! **Does not cover.** What the closure returns or puts on the heap; a `fork` inside it, whose child
-//! has no stack to go on with and faults.
+//! **Does not cover.** What the closure returns or puts on the heap; a `fork` inside it, whose
+//! child has no stack to go on with and faults.
 
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};

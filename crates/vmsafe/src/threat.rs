@@ -61,8 +61,8 @@ pub enum Demand {
 /// [`Threat::Fork`], and prefers the rest. Hibernation is a choice with a price: secret memory
 /// (`memfd_secret`) forbids the whole machine to hibernate while it exists; memory that is only
 /// locked lets the image hold the secret. `Prefer`, the default, takes secret memory where there is
-/// some, for the same pages also never migrate and cannot be read from outside; `Accept` takes locked
-/// memory and lets the laptop sleep.
+/// some, for the same pages also never migrate and cannot be read from outside; `Accept` takes
+/// locked memory and lets the laptop sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Demands([Demand; Threat::ALL.len()]);
 

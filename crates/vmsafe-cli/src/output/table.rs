@@ -1,7 +1,7 @@
 //! Tables, with colour that does not disturb their layout.
 //!
-//! The table is laid out with marks of no width around a coloured word; afterwards each mark becomes
-//! the escape code that it stands for.
+//! The table is laid out with marks of no width around a coloured word; afterwards each mark
+//! becomes the escape code that it stands for.
 
 use anstyle::{AnsiColor, Reset, Style};
 use comfy_table::{ContentArrangement, LineStyle, TableStyle};

@@ -9,8 +9,8 @@
 //!
 //! `Moved` never leaves an instant in which a page of the secret is unlocked: the copy is made and
 //! locked by the parent, in pages that both share; the child locks them too, and only then does the
-//! parent, who waits for that, let go. A plain inherited page could not be used: a child's mapping is
-//! born unlocked, and when the parent writes first the child keeps the original page, unlocked.
+//! parent, who waits for that, let go. A plain inherited page could not be used: a child's mapping
+//! is born unlocked, and when the parent writes first the child keeps the original page, unlocked.
 //!
 //! The handlers run under pthread_atfork(3). A process that is made by a bare clone(2) runs none of
 //! them: there `Absent` is a hole, `Wiped` is zero but unlocked, and `Moved` is absent.
@@ -94,8 +94,8 @@ pub(super) fn forget(region: Region) {
     registry().entries.retain(|entry| entry.region != region);
 }
 
-/// Keeps a file from children: an inherited descriptor would hold its owner's lock, and its content,
-/// for as long as a child lives.
+/// Keeps a file from children: an inherited descriptor would hold its owner's lock, and its
+/// content, for as long as a child lives.
 pub(super) fn remember_file(file: BorrowedFd<'_>) -> Answer<()> {
     install()?;
     registry().files.push(file.as_raw_fd());
@@ -126,10 +126,11 @@ fn install() -> Answer<()> {
 extern "C" fn prepare() {
     let mut registry = registry();
     let mut handshake = false;
-    let here = epoch();
-    // What a bare clone(2) kept from this process cannot be copied for its children.
-    let moved = |entry: &&mut Entry| entry.fork == Fork::Moved && entry.usable_in == here;
-    for entry in registry.entries.iter_mut().filter(moved) {
+    for entry in registry
+        .entries
+        .iter_mut()
+        .filter(|entry| entry.fork == Fork::Moved)
+    {
         // Without a copy the child finds the region inaccessible: weaker would be worse.
         entry.copy = copy_of(entry).ok();
         handshake |= entry.source == Source::Anonymous;
@@ -168,7 +169,7 @@ extern "C" fn in_child() {
     let Some(mut registry) = (unsafe { (*HELD.0.get()).take() }) else {
         return;
     };
-    registry.entries.retain_mut(|entry| {
+    for entry in &mut registry.entries {
         let inner = entry.region.inner;
         let kept = match (entry.fork, entry.copy.take()) {
             (Fork::Absent, _) | (Fork::Moved, None) => false,
@@ -180,22 +181,18 @@ extern "C" fn in_child() {
             // `remember` asked first, so that this starts nothing new inside a fork.
             entry.usable_in = epoch();
         } else {
-            // Shut it stays, for children of this child too: there is nothing left to arrange.
             shut(inner);
         }
-        kept
-    });
+    }
     leave_files(&registry.files);
-    // Left for good: a child that closes all descriptors may give these numbers to others.
-    registry.files.clear();
     if let Some((_, writer)) = registry.locked.take() {
         // The parent waits for this byte or for the end of the pipe; both let it go on.
         let _ = retry_on_intr(|| rustix::io::write(&writer, &[1]));
     }
 }
 
-/// Puts /dev/null in the place of each file. Closing them would free numbers that their owners' copies
-/// in this process will close again.
+/// Puts /dev/null in the place of each file. Closing them would free numbers that their owners'
+/// copies in this process will close again.
 fn leave_files(files: &[RawFd]) {
     if files.is_empty() {
         return;
@@ -244,7 +241,8 @@ fn copy_of(entry: &Entry) -> io::Result<Span> {
 
 /// Makes the copy this process's own at the old address; false when that failed.
 fn adopt(copy: Span, at: Span, source: Source) -> bool {
-    // A secret file's pages need no lock; anonymous ones get the child's own before the parent's goes.
+    // A secret file's pages need no lock; anonymous ones get the child's own before the parent's
+    // goes.
     // SAFETY: the copy was inherited mapped, and is this process's.
     let locked = source == Source::Secret || unsafe { memory::lock(copy) }.is_ok();
     if !locked {

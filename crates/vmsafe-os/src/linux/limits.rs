@@ -39,8 +39,8 @@ fn in_first_user_namespace() -> bool {
         .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
-/// The kernel lists `disk` in /sys/power/state only while it would hibernate; an open secret file of
-/// any process takes it away.
+/// The kernel lists `disk` in /sys/power/state only while it would hibernate; an open secret file
+/// of any process takes it away.
 pub(super) fn hibernation() -> Hibernation {
     match fs::read_to_string("/sys/power/state") {
         Ok(states) if states.split_whitespace().any(|state| state == "disk") => {

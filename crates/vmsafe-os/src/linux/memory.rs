@@ -99,7 +99,8 @@ fn reserve(len: usize, call: Call) -> Answer<Region> {
 fn give_up(region: Region, refused: Refused) -> Refused {
     // SAFETY: the region was mapped a moment ago and never handed out.
     let unmapped = unsafe { unmap(region) };
-    // Empty pages without access: leaking them harms nobody, and the first reason is the one to tell.
+    // Empty pages without access: leaking them harms nobody, and the first reason is the one to
+    // tell.
     drop(unmapped);
     refused
 }
@@ -201,7 +202,8 @@ pub(super) fn peek(span: Span) -> Answer<bool> {
         iov_len: 1,
     };
     let pid = rustix::process::getpid().as_raw_nonzero().get();
-    // SAFETY: process_vm_readv(2) writes one byte to `byte` at most; a bad remote address is EFAULT.
+    // SAFETY: process_vm_readv(2) writes one byte to `byte` at most; a bad remote address is
+    // EFAULT.
     let read = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
     if read == 1 {
         return Ok(true);
@@ -223,7 +225,10 @@ mod tests {
         let plain = map_anonymous(page).expect("memory");
         let told = facts(plain.inner).expect("/proc");
         assert!(!told.secret && !told.locked, "{told:?}");
-        assert!(peek(plain.inner).expect("process_vm_readv"), "the control can be read");
+        assert!(
+            peek(plain.inner).expect("process_vm_readv"),
+            "the control can be read"
+        );
         let secret = map_secret(page).expect("secret memory");
         let told = facts(secret.inner).expect("/proc");
         assert!(told.secret && told.locked && told.dont_dump, "{told:?}");

@@ -95,8 +95,8 @@ fn refused_path(call: Call, errno: rustix::io::Errno) -> Refused {
 }
 
 impl LinuxStore {
-    /// Takes the lock by which a second opener of ours is refused. It ends with the last descriptor,
-    /// so a killed owner leaves none behind.
+    /// Takes the lock by which a second opener of ours is refused. It ends with the last
+    /// descriptor, so a killed owner leaves none behind.
     fn claim(&self, call: Call) -> Answer<()> {
         let claimed = fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive);
         claimed.map_err(|errno| match errno {

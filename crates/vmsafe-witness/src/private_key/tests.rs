@@ -231,7 +231,10 @@ fn nothing_is_found_where_nothing_is() {
 
 proptest! {
     #[test]
-    fn damage_never_panics(which in 0..27_usize, changes in proptest::collection::vec(any::<(u16, u8)>(), 1..8)) {
+    fn damage_never_panics(
+        which in 0..27_usize,
+        changes in proptest::collection::vec(any::<(u16, u8)>(), 1..8),
+    ) {
         let (_, pem) = open_keys().nth(which).unwrap();
         for mut bytes in [binary(&pem), pem] {
             for (at, value) in &changes {

@@ -1,7 +1,7 @@
 //! Confined: pages that may be written to one file of yours, and nowhere else.
 //!
-//! **Promise.** Under memory pressure the bytes go to the file that you chose, never to swap. When the
-//! buffer ends, the file is burned: overwritten, checked on the medium, given back, removed.
+//! **Promise.** Under memory pressure the bytes go to the file that you chose, never to swap. When
+//! the buffer ends, the file is burned: overwritten, checked on the medium, given back, removed.
 //!
 //! ```text
 //!   memory     guard │ pages, shared mapping │ guard        not dumped · not in children
@@ -10,9 +10,9 @@
 //!                                                        ─► punch ─► truncate ─► unlink
 //! ```
 //!
-//! **Mechanism.** A shared mapping of whole pages: the kernel's only place to write them is the file.
-//! The file is created exclusively, through no symbolic link, and locked; space is reserved first, so
-//! that a full disk is an error now and not a SIGBUS later.
+//! **Mechanism.** A shared mapping of whole pages: the kernel's only place to write them is the
+//! file. The file is created exclusively, through no symbolic link, and locked; space is reserved
+//! first, so that a full disk is an error now and not a SIGBUS later.
 //! **Needs.** A file system that keeps the promise; tmpfs is refused, for its pages go to swap.
 //! **Cost.** Disk space; the burn writes the length once and reads it once.
 //! **Does not stop.** Another process of the same user, or root, from opening the file: the lock is
@@ -93,9 +93,10 @@ impl Options {
     /// Creates the file `path` and a buffer of `len` zero bytes that may be written to it.
     ///
     /// # Errors
-    /// [`Error::Size`] for no bytes, [`Error::File`] when the file cannot be had (it exists, the path
-    /// goes through a symbolic link, no space), [`Error::Place`] when its file system would break the
-    /// promise, [`Error::Unmet`] when a required protection could not be had. No file stays behind.
+    /// [`Error::Size`] for no bytes, [`Error::File`] when the file cannot be had (it exists, the
+    /// path goes through a symbolic link, no space), [`Error::Place`] when its file system would
+    /// break the promise, [`Error::Unmet`] when a required protection could not be had. No file
+    /// stays behind.
     pub fn create(self, path: impl AsRef<Path>, len: usize) -> Result<Confined, Error> {
         let path = path.as_ref();
         let file = |refused| Error::File {

@@ -13,10 +13,11 @@
 //!
 //! **Mechanism.** A file of 512 bytes has a page of 4,096; the kernel writes the 512 and zeroes the
 //! rest. Measured, a store *while* the page is written can carry the tail to the device, and some
-//! journals write it whole. So what stands there is a sealed box whose key lives in [`Locked`] memory
-//! and dies with the buffer. Reading copies the tail out, then checks the copy, then lends it:
-//! the kernel zeroes a page byte by byte, and what was checked in place may be gone a moment later.
-//! Each writing has a generation, bound to the box, so that an old tail can never come back as new.
+//! journals write it whole. So what stands there is a sealed box whose key lives in [`Locked`]
+//! memory and dies with the buffer. Reading copies the tail out, then checks the copy, then lends
+//! it: the kernel zeroes a page byte by byte, and what was checked in place may be gone a moment
+//! later. Each writing has a generation, bound to the box, so that an old tail can never come back
+//! as new.
 //!
 //! **Needs.** A directory on a file system; lock quota for the key and one copy of the payload.
 //! **Cost.** One file, one page and three mappings for each 3,568 bytes.
@@ -124,8 +125,8 @@ impl Options {
     /// Makes a buffer for up to `capacity` bytes, in files without a name in `dir`.
     ///
     /// # Errors
-    /// [`Error::Size`] for no bytes or a key of another length, [`Error::File`] when a file cannot be
-    /// had, and as [`Locked::new`] for the key and the slot.
+    /// [`Error::Size`] for no bytes or a key of another length, [`Error::File`] when a file cannot
+    /// be had, and as [`Locked::new`] for the key and the slot.
     pub fn create_in(self, dir: impl AsRef<Path>, capacity: usize) -> Result<Evaporating, Error> {
         let no = |because| Error::Size {
             len: capacity,
@@ -182,8 +183,8 @@ impl Options {
     }
 }
 
-/// The key's grade, for the tail's bytes are worth no more than it, and less where a tail's own mark
-/// is missing.
+/// The key's grade, for the tail's bytes are worth no more than it, and less where a tail's own
+/// mark is missing.
 fn grade(locked: &Locked, marks: &file::Marks) -> Grade {
     let sealed = "what stands behind the file's end is ciphertext, and its key is locked memory";
     let mut grade = locked
@@ -235,8 +236,8 @@ impl Evaporating {
     /// Holds these bytes from now on.
     ///
     /// # Errors
-    /// [`Error::Size`] when they are more than the capacity (what was held stays), and when no locked
-    /// stack could be had for the cipher.
+    /// [`Error::Size`] when they are more than the capacity (what was held stays), and when no
+    /// locked stack could be had for the cipher.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         if bytes.len() > self.capacity {
             return Err(Error::Size {
@@ -254,7 +255,8 @@ impl Evaporating {
     /// it returns how many bytes count.
     ///
     /// # Errors
-    /// What `fill` returns, [`Error::Elsewhere`] in a child, as [`Evaporating::write`] else. The slot is zeroed in any case.
+    /// What `fill` returns, [`Error::Elsewhere`] in a child, as [`Evaporating::write`] else. The
+    /// slot is zeroed in any case.
     pub fn fill<E: From<Error>>(
         &mut self,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
@@ -296,8 +298,8 @@ impl Evaporating {
         Ok(f(&slot.bytes()[..len]))
     }
 
-    /// Lends the bytes to `f`; when they have evaporated, `restore` puts them back first, or aborts.
-    /// It gets the locked slot to fill and returns how many bytes count.
+    /// Lends the bytes to `f`; when they have evaporated, `restore` puts them back first, or
+    /// aborts. It gets the locked slot to fill and returns how many bytes count.
     ///
     /// # Errors
     /// What `restore` returns, and as [`Evaporating::write`].
@@ -311,7 +313,8 @@ impl Evaporating {
         if let Ok(Some(result)) = self.with(&mut run) {
             return Ok(result);
         }
-        // What is put back may be gone before it is read; so it is lent from the slot that was filled.
+        // What is put back may be gone before it is read; so it is lent from the slot that was
+        // filled.
         let mut result = None;
         self.fill(|slot| {
             let len = restore(slot)?;

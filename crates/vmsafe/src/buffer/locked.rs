@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   guard │ pages of memfd_secret, or private pages with mlock │ guard      one per buffer:
-//!    ───  │  not dumped · not forked · not merged · zero at end │  ───       no neighbour to unlock
+//!    ───  │  not dumped · not forked · not merged · zero at end │  ───      no neighbour to unlock
 //! ```
 //!
 //! **Mechanism.** `memfd_secret` where the kernel has it and the demands allow it: pages that the
@@ -228,8 +228,8 @@ impl Protection {
     }
 }
 
-/// Kernels up to 6.1 show no lock on secret memory and take MADV_PAGEOUT for it without doing it. What
-/// they all confirm is that nothing but this process can reach the pages.
+/// Kernels up to 6.1 show no lock on secret memory and take MADV_PAGEOUT for it without doing it.
+/// What they all confirm is that nothing but this process can reach the pages.
 fn secret(peek: Result<bool, Refused>) -> Verdict {
     match peek {
         Ok(false) => {

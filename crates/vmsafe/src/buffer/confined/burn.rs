@@ -57,8 +57,8 @@ impl Confirmed {
 /// which count each byte twice: overwritten, and read back.
 ///
 /// # Errors
-/// [`Error::File`] when it is no regular file of one name, lies behind a symbolic link, has a living
-/// owner, or a step failed. It keeps its name unless every byte is gone.
+/// [`Error::File`] when it is no regular file of one name, lies behind a symbolic link, has a
+/// living owner, or a step failed. It keeps its name unless every byte is gone.
 pub fn burn_file(
     path: impl AsRef<Path>,
     progress: &mut dyn FnMut(u64, u64),
