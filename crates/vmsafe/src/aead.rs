@@ -48,3 +48,6 @@ fn cipher(key: &[u8]) -> Aes256Gcm {
     let key: &Key<Aes256Gcm> = key.try_into().expect("a key of 32 bytes");
     Aes256Gcm::new(key)
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,11 +126,10 @@ fn install() -> Answer<()> {
 extern "C" fn prepare() {
     let mut registry = registry();
     let mut handshake = false;
-    for entry in registry
-        .entries
-        .iter_mut()
-        .filter(|entry| entry.fork == Fork::Moved)
-    {
+    let here = epoch();
+    // What a bare clone(2) kept from this process cannot be copied for its children.
+    let moved = |entry: &&mut Entry| entry.fork == Fork::Moved && entry.usable_in == here;
+    for entry in registry.entries.iter_mut().filter(moved) {
         // Without a copy the child finds the region inaccessible: weaker would be worse.
         entry.copy = copy_of(entry).ok();
         handshake |= entry.source == Source::Anonymous;
@@ -169,7 +168,7 @@ extern "C" fn in_child() {
     let Some(mut registry) = (unsafe { (*HELD.0.get()).take() }) else {
         return;
     };
-    for entry in &mut registry.entries {
+    registry.entries.retain_mut(|entry| {
         let inner = entry.region.inner;
         let kept = match (entry.fork, entry.copy.take()) {
             (Fork::Absent, _) | (Fork::Moved, None) => false,
@@ -181,10 +180,14 @@ extern "C" fn in_child() {
             // `remember` asked first, so that this starts nothing new inside a fork.
             entry.usable_in = epoch();
         } else {
+            // Shut it stays, for children of this child too: there is nothing left to arrange.
             shut(inner);
         }
-    }
+        kept
+    });
     leave_files(&registry.files);
+    // Left for good: a child that closes all descriptors may give these numbers to others.
+    registry.files.clear();
     if let Some((_, writer)) = registry.locked.take() {
         // The parent waits for this byte or for the end of the pipe; both let it go on.
         let _ = retry_on_intr(|| rustix::io::write(&writer, &[1]));

@@ -1,0 +1,109 @@
+//! The limit on locked memory, as a user whom it binds.
+
+use vmsafe::{Error, Fork, Locked, Source};
+use vmsafe_lab::ended_by;
+use vmsafe_os::native;
+
+use crate::stage::{
+    FAULT, again, alone, as_ordinary_user, child, full, is_playing, locked, not_run, page, status,
+};
+
+const KIB: u64 = 1024;
+
+fn kib(count: u64) -> usize {
+    usize::try_from(count * KIB).expect("a small number")
+}
+
+/// Sources that this kernel has.
+fn sources() -> Vec<Source> {
+    let has = |source: &Source| locked(*source, Fork::Absent, 1).is_ok();
+    [Source::Secret, Source::Anonymous]
+        .into_iter()
+        .filter(has)
+        .collect()
+}
+
+#[test]
+fn the_limit_is_an_error_with_numbers() {
+    let _alone = alone();
+    let test = "limits::the_limit_is_an_error_with_numbers";
+    if !is_playing(test) {
+        return as_ordinary_user(64, test);
+    }
+    for source in sources() {
+        let before = status("VmLck") * KIB;
+        let first = full(source, Fork::Absent, kib(48), 1).unwrap();
+        let limit = native().lock_limit().unwrap();
+        assert_eq!(
+            (limit.soft, limit.used),
+            (Some(64 * KIB), before + 48 * KIB)
+        );
+        let error = locked(source, Fork::Absent, kib(32)).unwrap_err();
+        let expected = format!(
+            "32768 more bytes cannot be locked: {} of 65536 are in use; raise RLIMIT_MEMLOCK: \
+             `ulimit -l` in a shell, LimitMEMLOCK= in a systemd unit, --ulimit memlock= for a \
+             container",
+            before + 48 * KIB
+        );
+        assert_eq!(error.to_string(), expected, "{source:?}");
+        assert!(matches!(Locked::new(kib(32)), Err(Error::LockLimit { .. })));
+        drop(first);
+        assert!(locked(source, Fork::Absent, kib(32)).is_ok(), "given back");
+        assert_eq!(status("VmLck") * KIB, before, "{source:?}");
+    }
+}
+
+#[test]
+fn a_moved_child_without_quota_finds_nothing_rather_than_something_weaker() {
+    let _alone = alone();
+    let test = "limits::a_moved_child_without_quota_finds_nothing_rather_than_something_weaker";
+    if !is_playing(test) {
+        return as_ordinary_user(64, test);
+    }
+    for source in sources() {
+        let mut large = full(source, Fork::Moved, kib(48), 0xA5);
+        let read = child(|| assert!(large.as_ref().is_some_and(|buffer| buffer[0] == 0xA5)));
+        assert_eq!(ended_by(read), FAULT, "{source:?}: {read}");
+        let dropped = child(|| {
+            assert!(large.as_ref().is_some_and(|buffer| !buffer.is_present()));
+            drop(large.take());
+            assert!(child(|| ()).success(), "a fork after it");
+        });
+        assert!(dropped.success(), "{source:?}: {dropped}");
+        assert!(
+            large
+                .as_ref()
+                .is_some_and(|buffer| buffer.iter().all(|byte| *byte == 0xA5))
+        );
+        drop(large);
+        let small = full(source, Fork::Moved, page(), 0xA5).unwrap();
+        let read = child(|| assert!(small.iter().all(|byte| *byte == 0xA5)));
+        assert!(read.success(), "the control: a copy that fits: {read}");
+    }
+}
+
+#[test]
+fn a_containers_root_is_bound_by_the_limit() {
+    let _alone = alone();
+    let test = "limits::a_containers_root_is_bound_by_the_limit";
+    if is_playing(test) {
+        assert_eq!(native().lock_limit().unwrap().soft, Some(64 * KIB));
+        let error = Locked::new(kib(128)).unwrap_err();
+        assert!(matches!(error, Error::LockLimit { .. }), "{error}");
+        return;
+    }
+    let prefix = ["prlimit", "--memlock=65536", "unshare", "--map-root-user"];
+    let program = std::env::current_exe().unwrap();
+    let works = std::process::Command::new(prefix[2])
+        .args([prefix[3], "true"])
+        .output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        return not_run("no user namespaces here");
+    }
+    let output = again(&prefix, &program, test, test);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
