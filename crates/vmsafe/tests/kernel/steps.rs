@@ -128,7 +128,8 @@ fn play(kernel: &'static dyn Kernel, path: &Path, canary: &Canary) {
     let _ = buffer.burn().unwrap();
 }
 
-/// Kills a life of a `Confined` before each of its steps; how often its canary was on the disk then.
+/// Kills a life of a `Confined` before each of its steps; how often its canary was on the disk
+/// then.
 fn kill_at_every_step(bench: &Bench) -> u64 {
     let path = bench.dir.join("secret");
     let mut found = 0;
