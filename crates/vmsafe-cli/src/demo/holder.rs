@@ -27,7 +27,7 @@ pub(crate) enum Holder {
     Confined(Confined),
     /// Memory that vanishes, the original to restore it from, and what sabotage left beside it.
     Evaporating {
-        tail: Evaporating,
+        tail: Box<Evaporating>,
         original: Locked,
         _beside: Vec<u8>,
     },
@@ -94,7 +94,7 @@ impl Holder {
             .key(key)
             .create_in(dir, 2 * PAYLOAD)?;
         let mut holder = Self::Evaporating {
-            tail,
+            tail: Box::new(tail),
             original,
             _beside: beside,
         };
