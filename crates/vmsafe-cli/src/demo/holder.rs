@@ -15,6 +15,7 @@ const PAGES: usize = 16;
 const PAGE: usize = 4096;
 
 /// A canary, held.
+#[expect(clippy::large_enum_variant, reason = "a process has one, for its whole life")]
 pub(crate) enum Holder {
     /// Ordinary memory: a control, or a subject without its protection.
     Plain {
@@ -27,7 +28,7 @@ pub(crate) enum Holder {
     Confined(Confined),
     /// Memory that vanishes, the original to restore it from, and what sabotage left beside it.
     Evaporating {
-        tail: Box<Evaporating>,
+        tail: Evaporating,
         original: Locked,
         _beside: Vec<u8>,
     },
@@ -94,7 +95,7 @@ impl Holder {
             .key(key)
             .create_in(dir, 2 * PAYLOAD)?;
         let mut holder = Self::Evaporating {
-            tail: Box::new(tail),
+            tail,
             original,
             _beside: beside,
         };
