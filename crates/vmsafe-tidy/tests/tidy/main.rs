@@ -19,6 +19,12 @@ fn sources(tree: &Tree) -> impl Iterator<Item = (&str, Source)> {
     })
 }
 
+/// A source up to its tests, which stand at the end.
+fn without_tests(text: &str) -> &str {
+    text.split_once("#[cfg(test)]\nmod")
+        .map_or(text, |(code, _)| code)
+}
+
 /// Fails with the list of what breaks a rule.
 #[track_caller]
 fn none(rule: &str, broken: impl IntoIterator<Item = String>) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use vmsafe_tidy::{Source, Tree};
 
-use crate::{none, sources};
+use crate::{none, sources, without_tests};
 
 /// Where the system's own files lie.
 const SYSTEM_FILES: [&str; 3] = ["/proc/", "/sys/", "/dev/"];
@@ -15,7 +15,7 @@ fn every_system_file_is_listed() {
     let listed = tree.read("docs/platform.md");
     let mut missing = BTreeSet::new();
     for file in tree.ending(".rs").filter(|file| is_shipped(file)) {
-        for (text, line) in shipped(&tree.read(file)).strings() {
+        for (text, line) in parse(&tree.read(file)).strings() {
             let named = SYSTEM_FILES.iter().any(|place| text.starts_with(place));
             let whole = named && !text.contains(char::is_whitespace) && !text.ends_with('/');
             if whole && !listed.contains(&format!("`{}`", plain(&text))) {
@@ -32,10 +32,8 @@ fn is_shipped(file: &str) -> bool {
     source && !file.contains("tests") && !file.starts_with("crates/vmsafe-tidy/")
 }
 
-/// A source without its tests, which stand at the end.
-fn shipped(text: &str) -> Source {
-    let (code, _) = text.split_once("#[cfg(test)]\nmod").unwrap_or((text, ""));
-    Source::parse(code).expect("a source is Rust up to its tests")
+fn parse(text: &str) -> Source {
+    Source::parse(without_tests(text)).expect("a source is Rust up to its tests")
 }
 
 /// A format string as the document writes it: `/proc/{pid}/mem` is `/proc/PID/mem`.
