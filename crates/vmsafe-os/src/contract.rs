@@ -264,3 +264,6 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Removes its name, and makes the removal permanent. The name must still be this file's.
     fn unlink(&self) -> Answer<()>;
 }
+
+#[cfg(all(test, target_os = "linux", not(vmsafe_absent)))]
+mod tests;

@@ -233,3 +233,50 @@ impl Drop for Mapping {
         drop(unmapped);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Model, PAGE};
+
+    fn page() -> Mapping {
+        Mapping::new(Model::leak(), Source::Anonymous, PAGE).unwrap()
+    }
+
+    #[test]
+    fn copies_reach_every_byte_and_none_beyond() {
+        let mut page = page();
+        page.copy_in(PAGE - 3, b"end");
+        page.copy_in(0, b"start");
+        page.copy_in(PAGE, b"");
+        let mut end = [0; 3];
+        page.copy_out(PAGE - 3, &mut end);
+        assert_eq!((&end, &page.as_slice()[..5]), (b"end", &b"start"[..]));
+        page.wipe();
+        assert!(page.as_slice().iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    #[should_panic(expected = "a copy beyond the end of a mapping")]
+    fn a_copy_beyond_the_end_panics() {
+        page().copy_in(PAGE - 1, b"xx");
+    }
+
+    #[test]
+    #[should_panic(expected = "a copy beyond the end of a mapping")]
+    fn a_copy_whose_end_overflows_panics() {
+        page().copy_out(usize::MAX, &mut [0; 2]);
+    }
+
+    #[test]
+    fn a_mapping_that_is_half_protected_goes_back_zeroed() {
+        let kernel = Model::leak();
+        for access in [Access::None, Access::Read] {
+            let mut page = Mapping::new(kernel, Source::Anonymous, PAGE).unwrap();
+            page.as_mut_slice().fill(1);
+            page.protect(access).unwrap();
+            drop(page);
+        }
+        assert_eq!((kernel.mapped(), kernel.dirty_unmaps()), (0, 0));
+    }
+}

@@ -244,6 +244,7 @@ impl Kernel for Model {
             Source::Anonymous => Call::MapAnonymous,
         };
         self.pass(call)?;
+        whole_pages(len, call)?;
         let mut state = self.state();
         if source == Source::Secret {
             state.charge(len, call)?;
@@ -360,6 +361,14 @@ impl State {
             _ => Ok(()),
         }
     }
+}
+
+fn whole_pages(len: usize, call: Call) -> Answer<()> {
+    if len > 0 && len.is_multiple_of(PAGE) {
+        return Ok(());
+    }
+    let reason = "a length that is no multiple of the page size";
+    Err(Refused::because(call, io::ErrorKind::InvalidInput, reason))
 }
 
 fn refuse_invalid<T>(call: Call) -> Answer<T> {

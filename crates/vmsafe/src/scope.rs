@@ -126,6 +126,27 @@ mod tests {
     }
 
     #[test]
+    fn an_overflow_hits_the_guard() {
+        fn descend(depth: u64) -> u64 {
+            let frame = std::hint::black_box([depth; 512]);
+            if frame[0] == 0 {
+                0
+            } else {
+                descend(depth - 1) + frame[511]
+            }
+        }
+        let run = |depth| {
+            let child = vmsafe_lab::fork_lingering(|| {
+                let _ = scope(|| std::hint::black_box(descend(depth))).unwrap();
+            });
+            vmsafe_lab::ended_by(child.unwrap().wait().unwrap())
+        };
+        assert_eq!(run(4), None, "the control: a depth that fits");
+        // Each frame holds 4 KiB.
+        assert_eq!(run(STACK as u64 / 4096 + 1), Some(11), "SIGSEGV");
+    }
+
+    #[test]
     fn leaves_the_stack_zero() {
         let canary = [0xA5_u8; 64];
         let mut lease = Lease::take().unwrap();

@@ -28,10 +28,6 @@ impl Memory {
     }
 
     pub(super) fn map(&mut self, source: Option<Source>, len: usize) -> Region {
-        assert!(
-            len > 0 && len.is_multiple_of(PAGE),
-            "the contract wants whole pages"
-        );
         let layout = layout(len);
         // SAFETY: the layout is not empty.
         let start = unsafe { alloc::alloc_zeroed(layout) };

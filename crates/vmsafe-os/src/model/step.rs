@@ -182,3 +182,33 @@ impl Store for StepsStore {
         self.inner.unlink()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::Mapping;
+    use crate::model::{Model, PAGE};
+
+    static SEEN: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+    fn see(step: u64) {
+        SEEN.lock().expect("one test").push(step);
+    }
+
+    #[test]
+    fn counts_what_changes_something_and_no_question() {
+        let kernel = Steps::leak(Model::leak(), see);
+        let store = kernel.create(Path::new("/file")).unwrap();
+        store.allocate(PAGE as u64).unwrap();
+        let page = Mapping::of(kernel, store.as_ref(), PAGE).unwrap();
+        let _ = (page.facts(), page.peek(), store.len(), store.filesystem());
+        let _ = (kernel.epoch(), kernel.lock_limit(), page.is_present());
+        page.flush(store.as_ref()).unwrap();
+        drop(page);
+        store.unlink().unwrap();
+        let seen = SEEN.lock().unwrap().clone();
+        assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+    }
+}

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::memory;
-use super::{Model, PAGE};
+use super::{Model, PAGE, whole_pages};
 use crate::contract::{Answer, FileSystem, FsKind, ReadBack, Region, Span, Store};
 use crate::refused::{Call, Refused};
 
@@ -139,11 +139,15 @@ impl Store for ModelStore {
     }
 
     fn allocate(&self, len: u64) -> Answer<()> {
-        self.with(Call::Allocate, |file| file.disk.resize(size(len), 0))
+        self.with(Call::Allocate, |file| {
+            let len = file.disk.len().max(size(len));
+            file.disk.resize(len, 0);
+        })
     }
 
     fn map(&self, len: usize) -> Answer<Region> {
         self.model.pass(Call::MapFile)?;
+        whole_pages(len, Call::MapFile)?;
         let mut state = self.model.state();
         let region = state.memory.map(None, len);
         let file = state
