@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 
 use crate::contract::{
-    Access, Advice, Answer, Facts, Fork, Hibernation, Kernel, LockLimit, Region, Source, Span,
-    Store,
+    Access, Advice, Answer, Evidence, Facts, Fork, Hibernation, Kernel, LockLimit, Region, Source,
+    Span, Store,
 };
 use crate::refused::{Call, Refused};
 
@@ -60,6 +60,10 @@ impl Kernel for Absent {
 
     fn peek(&self, _span: Span) -> Answer<bool> {
         no(Call::Peek)
+    }
+
+    fn evidence(&self) -> &'static Evidence {
+        &Evidence::LINUX
     }
 
     unsafe fn on_fork(&self, _region: Region, _source: Source, _fork: Fork) -> Answer<()> {

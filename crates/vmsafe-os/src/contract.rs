@@ -1,7 +1,7 @@
 //! The contract: everything that vmsafe asks of an operating system, on one page.
 //!
 //! ```text
-//!   Kernel  memory:  map  unmap  lock  advise  protect  facts  peek
+//!   Kernel  memory:  map  unmap  lock  advise  protect  facts  peek  evidence
 //!           forks:   epoch  on_fork  is_inherited    limits:  lock_limit  hibernation
 //!           files:   create  reopen
 //!   Store   a file:  filesystem  len  set_len  allocate  map  write  flush  sync  read_back
@@ -22,6 +22,7 @@ use std::fmt;
 use std::path::Path;
 use std::ptr::NonNull;
 
+pub use crate::evidence::{Evidence, Proof};
 pub use crate::filesystem::{FileSystem, FsKind};
 pub use crate::refused::{Call, Refused};
 
@@ -178,6 +179,9 @@ pub trait Kernel: Sync + fmt::Debug {
 
     /// Tries to read the span's first byte as a debugger would; true: it can be read from outside.
     fn peek(&self, span: Span) -> Answer<bool>;
+
+    /// What its answers to [`facts`](Kernel::facts) and [`peek`](Kernel::peek) prove.
+    fn evidence(&self) -> &'static Evidence;
 
     /// Sees to it that a child finds the region as `fork` says, beyond what [`Advice`] does:
     /// `Wiped` is locked again in the child, `Moved` is copied for it.

@@ -19,6 +19,7 @@
 //! mounts, forced page-out), which no program that merely protects something needs.
 
 pub mod contract;
+mod evidence;
 mod filesystem;
 #[cfg(feature = "lab")]
 pub mod lab;
@@ -42,6 +43,7 @@ pub use contract::{
     Access, Advice, Answer, Facts, Fork, Hibernation, Kernel, LockLimit, ReadBack, Region, Source,
     Span, Store,
 };
+pub use evidence::{Evidence, Proof};
 pub use filesystem::{FileSystem, FsKind, Upper};
 pub use mapping::Mapping;
 pub use refused::{Call, Refused};

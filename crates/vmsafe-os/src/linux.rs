@@ -9,8 +9,8 @@ mod store;
 use std::path::Path;
 
 use crate::contract::{
-    Access, Advice, Answer, Facts, Fork, Hibernation, Kernel, LockLimit, Region, Source, Span,
-    Store,
+    Access, Advice, Answer, Evidence, Facts, Fork, Hibernation, Kernel, LockLimit, Region, Source,
+    Span, Store,
 };
 
 /// The running Linux kernel.
@@ -56,6 +56,10 @@ impl Kernel for Linux {
 
     fn peek(&self, span: Span) -> Answer<bool> {
         memory::peek(span)
+    }
+
+    fn evidence(&self) -> &'static Evidence {
+        &Evidence::LINUX
     }
 
     unsafe fn on_fork(&self, region: Region, source: Source, fork: Fork) -> Answer<()> {

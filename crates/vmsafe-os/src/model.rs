@@ -29,8 +29,8 @@ use self::memory::Memory;
 pub use self::step::Steps;
 use self::store::{ModelFile, ModelStore};
 use crate::contract::{
-    Access, Advice, Answer, Facts, FileSystem, Fork, FsKind, Hibernation, Kernel, LockLimit,
-    Region, Source, Span, Store,
+    Access, Advice, Answer, Evidence, Facts, FileSystem, Fork, FsKind, Hibernation, Kernel,
+    LockLimit, Region, Source, Span, Store,
 };
 use crate::refused::{Call, Refused};
 
@@ -307,6 +307,10 @@ impl Kernel for Model {
     fn peek(&self, span: Span) -> Answer<bool> {
         self.pass(Call::Peek)?;
         Ok(!self.state().memory.is_secret(span))
+    }
+
+    fn evidence(&self) -> &'static Evidence {
+        &Evidence::LINUX
     }
 
     unsafe fn on_fork(&self, region: Region, _source: Source, fork: Fork) -> Answer<()> {

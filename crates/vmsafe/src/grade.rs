@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
+use vmsafe_os::{Facts, Mapping, Proof, Refused};
+
 use crate::error::Error;
 use crate::threat::{Demand, Demands, Threat};
 
@@ -46,6 +48,29 @@ impl Verdict {
     pub(crate) fn unknown(because: impl Into<Cow<'static, str>>) -> Self {
         Self::Unknown {
             because: because.into(),
+        }
+    }
+
+    /// What a proof that shows, or does not, says of a door.
+    pub(crate) fn by(proof: &Proof, shows: bool) -> Self {
+        match (shows, proof.conclusive) {
+            (true, _) => Self::closed(proof.shown),
+            (false, true) => Self::open(proof.missing),
+            (false, false) => Self::unknown(proof.missing),
+        }
+    }
+
+    /// What is known of a flag that was asked for and must show on the mapping.
+    pub(crate) fn marked(
+        asked: &Result<(), Refused>,
+        mapping: &Mapping,
+        proof: &Proof,
+        flag: fn(&Facts) -> bool,
+    ) -> Self {
+        match (asked, mapping.facts()) {
+            (Err(refused), _) => Self::open(refused.to_string()),
+            (Ok(()), Ok(facts)) => Self::by(proof, flag(&facts)),
+            (Ok(()), Err(refused)) => Self::unknown(refused.to_string()),
         }
     }
 
@@ -136,8 +161,10 @@ impl Grade {
 
     /// Fails on the first threat that is required closed and is not.
     pub(crate) fn meet(&self, demands: &Demands) -> Result<(), Error> {
-        let unmet = |(threat, verdict): &(Threat, &Verdict)| {
-            demands.of(*threat) == Demand::Require && !verdict.is_closed()
+        let unmet = |(threat, verdict): &(Threat, &Verdict)| match demands.of(*threat) {
+            Demand::Require => !verdict.is_closed(),
+            Demand::Grant => matches!(verdict, Verdict::Open { .. }),
+            Demand::Prefer | Demand::Accept => false,
         };
         match self.iter().find(unmet) {
             None => Ok(()),
@@ -214,5 +241,19 @@ mod tests {
         );
         let preferred = Demands::default().with(Threat::CoreDump, Demand::Prefer);
         assert!(unsure.meet(&preferred).is_ok());
+    }
+
+    #[test]
+    fn a_grant_is_met_by_a_word_and_not_by_a_refusal() {
+        let granted = Demands::default().with(Threat::Swap, Demand::Grant);
+        for (swap, met) in [("open", false), ("unknown", true), ("closed", true)] {
+            let verdict = match swap {
+                "open" => Verdict::by(&Proof::of("", ""), false),
+                "unknown" => Verdict::by(&Proof::one_way("", ""), false),
+                _ => Verdict::by(&Proof::one_way("", ""), true),
+            };
+            let grade = grade(verdict, Verdict::closed("b"));
+            assert_eq!(grade.meet(&granted).is_ok(), met, "{swap}");
+        }
     }
 }

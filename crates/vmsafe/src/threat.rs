@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use vmsafe_os::Evidence;
+
 /// A door by which a secret in memory can leave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Threat {
@@ -49,6 +51,9 @@ impl fmt::Display for Threat {
 pub enum Demand {
     /// Close it, or fail.
     Require,
+    /// Have the system grant what closes it, or fail. Where the system cannot be asked back its word
+    /// counts, and the grade says unknown.
+    Grant,
     /// Close it if possible; the [`Grade`](crate::Grade) tells.
     Prefer,
     /// Leave it open where closing it has a price.
@@ -63,35 +68,72 @@ pub enum Demand {
 /// locked lets the image hold the secret. `Prefer`, the default, takes secret memory where there is
 /// some, for the same pages also never migrate and cannot be read from outside; `Accept` takes
 /// locked memory and lets the laptop sleep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Demands([Demand; Threat::ALL.len()]);
+///
+/// What a system cannot confirm by its nature it need not confirm by default: there
+/// [`Threat::Swap`] is demanded as [`Demand::Grant`] and [`Threat::CoreDump`] as
+/// [`Demand::Prefer`], unless you state something else. That is so on Windows: see
+/// `docs/platform.md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demands([Option<Demand>; Threat::ALL.len()]);
 
 impl Demands {
     /// This demand for every threat.
     #[must_use]
     pub const fn all(demand: Demand) -> Self {
-        Self([demand; Threat::ALL.len()])
+        Self([Some(demand); Threat::ALL.len()])
     }
 
     /// The same, with another demand for one threat.
     #[must_use]
     pub const fn with(mut self, threat: Threat, demand: Demand) -> Self {
-        self.0[threat as usize] = demand;
+        self.0[threat as usize] = Some(demand);
         self
     }
 
     /// The demand for one threat.
     #[must_use]
     pub const fn of(&self, threat: Threat) -> Demand {
-        self.0[threat as usize]
+        match (self.0[threat as usize], threat) {
+            (Some(stated), _) => stated,
+            (None, Threat::Swap | Threat::CoreDump | Threat::Fork) => Demand::Require,
+            (None, _) => Demand::Prefer,
+        }
+    }
+
+    /// The same, with what was not stated as this system can answer it.
+    pub(crate) fn on(mut self, evidence: &Evidence) -> Self {
+        let own = [
+            (Threat::Swap, &evidence.locked, Demand::Grant),
+            (Threat::CoreDump, &evidence.dont_dump, Demand::Prefer),
+        ];
+        for (threat, proof, demand) in own {
+            if !proof.conclusive {
+                self.0[threat as usize].get_or_insert(demand);
+            }
+        }
+        self
     }
 }
 
-impl Default for Demands {
-    fn default() -> Self {
-        Self::all(Demand::Prefer)
-            .with(Threat::Swap, Demand::Require)
-            .with(Threat::CoreDump, Demand::Require)
-            .with(Threat::Fork, Demand::Require)
+#[cfg(test)]
+mod tests {
+    use vmsafe_os::Proof;
+
+    use super::*;
+
+    #[test]
+    fn a_system_that_cannot_confirm_is_asked_for_less_unless_it_was_stated() {
+        let silent = Evidence {
+            locked: Proof::one_way("", ""),
+            dont_dump: Proof::one_way("", ""),
+            ..Evidence::LINUX
+        };
+        let usual = Demands::default();
+        assert_eq!(usual.on(&Evidence::LINUX), usual);
+        assert_eq!(usual.on(&silent).of(Threat::Swap), Demand::Grant);
+        assert_eq!(usual.on(&silent).of(Threat::CoreDump), Demand::Prefer);
+        assert_eq!(usual.on(&silent).of(Threat::Fork), Demand::Require);
+        let stated = Demands::all(Demand::Require);
+        assert_eq!(stated.on(&silent), stated);
     }
 }

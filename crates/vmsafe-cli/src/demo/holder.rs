@@ -15,7 +15,10 @@ const PAGES: usize = 16;
 const PAGE: usize = 4096;
 
 /// A canary, held.
-#[expect(clippy::large_enum_variant, reason = "a process has one, for its whole life")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a process has one, for its whole life"
+)]
 pub(crate) enum Holder {
     /// Ordinary memory: a control, or a subject without its protection.
     Plain {

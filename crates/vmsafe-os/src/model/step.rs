@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::contract::{
-    Access, Advice, Answer, Facts, FileSystem, Fork, Hibernation, Kernel, LockLimit, ReadBack,
-    Region, Source, Span, Store,
+    Access, Advice, Answer, Evidence, Facts, FileSystem, Fork, Hibernation, Kernel, LockLimit,
+    ReadBack, Region, Source, Span, Store,
 };
 
 /// Another kernel, seen step by step. Questions are no steps; only what changes something is.
@@ -93,6 +93,10 @@ impl Kernel for Steps {
 
     fn peek(&self, span: Span) -> Answer<bool> {
         self.inner.peek(span)
+    }
+
+    fn evidence(&self) -> &'static Evidence {
+        self.inner.evidence()
     }
 
     unsafe fn on_fork(&self, region: Region, source: Source, fork: Fork) -> Answer<()> {

@@ -147,44 +147,38 @@ impl Options {
         };
         let filesystem = store.filesystem().map_err(file)?;
         let swap = place::swap(&filesystem, self.network);
-        if let (Err(refusal), Demand::Require) = (&swap, self.demands.of(Threat::Swap)) {
+        let demands = self.demands.on(self.kernel.evidence());
+        if let (Err(refusal), Demand::Require | Demand::Grant) = (&swap, demands.of(Threat::Swap)) {
             return Err(refusal.error(path, &filesystem));
         }
         store.allocate(pages as u64).map_err(file)?;
         let mut mapping = Mapping::of(self.kernel, store, pages).map_err(file)?;
         let dump = mapping.advise(Advice::DontDump);
         let fork = mapping.on_fork(Source::Anonymous, Fork::Absent);
+        let proofs = self.kernel.evidence();
         let grade = Grade::new(|threat| match threat {
             Threat::Swap => match &swap {
                 Ok(by) => Verdict::closed(*by),
                 Err(refusal) => refusal.verdict(),
             },
             Threat::BackingFile => place::burns(&filesystem),
-            Threat::CoreDump => marked(dump.is_ok(), &mapping, |facts| facts.dont_dump, "dd"),
-            Threat::Fork => marked(fork.is_ok(), &mapping, |facts| facts.dont_fork, "dc"),
+            Threat::CoreDump => {
+                Verdict::marked(&dump, &mapping, &proofs.dont_dump, |facts| facts.dont_dump)
+            }
+            Threat::Fork => {
+                Verdict::marked(&fork, &mapping, &proofs.absent, |facts| facts.dont_fork)
+            }
             Threat::ProcessRead => match mapping.peek() {
-                Ok(false) => Verdict::closed("process_vm_readv answers EFAULT"),
-                Ok(true) => Verdict::open("process_vm_readv reads it, and so does its file"),
+                Ok(false) => Verdict::by(&proofs.unread, true),
+                Ok(true) => {
+                    Verdict::open(format!("{}, and so does its file", proofs.unread.missing))
+                }
                 Err(refused) => Verdict::unknown(refused.to_string()),
             },
             Threat::Hibernation => Verdict::open("an image of memory holds the file's pages"),
         });
-        grade.meet(&self.demands)?;
+        grade.meet(&demands)?;
         Ok((mapping, grade))
-    }
-}
-
-/// The verdict for a flag that was asked for and must show on the mapping.
-fn marked(
-    granted: bool,
-    mapping: &Mapping,
-    flag: fn(&vmsafe_os::Facts) -> bool,
-    name: &str,
-) -> Verdict {
-    match mapping.facts() {
-        Ok(facts) if granted && flag(&facts) => Verdict::closed(format!("VmFlags show {name}")),
-        Ok(_) => Verdict::open(format!("the mapping does not show VmFlags {name}")),
-        Err(refused) => Verdict::unknown(refused.to_string()),
     }
 }
 

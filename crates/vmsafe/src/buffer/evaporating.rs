@@ -100,7 +100,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Demands this of one threat. The key is locked and undumped in any case.
+    /// Demands this of one threat. The key is locked in any case, and kept
+    /// from dumps as [`Demands`] does by default.
     #[must_use]
     pub fn demand(mut self, threat: Threat, demand: Demand) -> Self {
         self.demands = self.demands.with(threat, demand);
@@ -127,7 +128,12 @@ impl Options {
     /// # Errors
     /// [`Error::Size`] for no bytes or a key of another length, [`Error::File`] when a file cannot
     /// be had, and as [`Locked::new`] for the key and the slot.
-    pub fn create_in(self, dir: impl AsRef<Path>, capacity: usize) -> Result<Evaporating, Error> {
+    pub fn create_in(
+        mut self,
+        dir: impl AsRef<Path>,
+        capacity: usize,
+    ) -> Result<Evaporating, Error> {
+        self.demands = self.demands.on(self.kernel.evidence());
         let no = |because| Error::Size {
             len: capacity,
             because,
@@ -161,12 +167,14 @@ impl Options {
 
     /// The locked pages, with a key at their start.
     fn lock(&self, size: usize) -> Result<Locked, Error> {
+        let usual = Demands::default().on(self.kernel.evidence());
         let demands = Threat::ALL
             .into_iter()
             .fold(Locked::options(), |options, threat| {
-                let demand = match threat {
-                    Threat::Swap | Threat::CoreDump => Demand::Require,
-                    other => self.demands.of(other),
+                let demand = match (threat, self.demands.of(threat)) {
+                    (_, Demand::Require) => Demand::Require,
+                    (Threat::Swap | Threat::CoreDump, _) => usual.of(threat),
+                    (_, stated) => stated,
                 };
                 options.demand(threat, demand)
             });

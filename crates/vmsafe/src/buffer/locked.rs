@@ -23,7 +23,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-use vmsafe_os::{Advice, Fork, Hibernation, Kernel, Mapping, Refused, Source, native};
+use vmsafe_os::{Advice, Fork, Hibernation, Kernel, Mapping, Proof, Refused, Source, native};
 
 use crate::error::Error;
 use crate::grade::{Grade, Verdict};
@@ -82,7 +82,8 @@ impl Options {
     /// # Errors
     /// [`Error::Size`] for no bytes at all, [`Error::LockLimit`] when the limit is reached,
     /// [`Error::Unmet`] when a required protection could not be had, [`Error::System`] else.
-    pub fn create(self, len: usize) -> Result<Locked, Error> {
+    pub fn create(mut self, len: usize) -> Result<Locked, Error> {
+        self.demands = self.demands.on(self.kernel.evidence());
         let pages = self.whole_pages(len)?;
         let mut last = None;
         for source in self.sources() {
@@ -198,28 +199,31 @@ impl Protection {
     fn grade(&self, mapping: &Mapping, hibernation: Hibernation) -> Grade {
         let facts = mapping.facts();
         let facts = facts.as_ref();
+        let proofs = mapping.kernel().evidence();
         Grade::new(|threat| match threat {
             Threat::Swap => match (&self.lock, facts) {
                 (Err(refused), _) => Verdict::open(refused.to_string()),
                 (Ok(()), Err(refused)) => Verdict::unknown(refused.to_string()),
                 (Ok(()), Ok(facts)) => match mapping.advise(Advice::PageOut) {
                     Ok(()) if facts.secret => secret(mapping.peek()),
-                    page_out => swap(facts.locked, page_out),
+                    page_out => swap(&proofs.locked, facts.locked, page_out),
                 },
             },
             Threat::CoreDump => match (&self.dump, facts) {
                 (Err(refused), _) | (_, Err(refused)) => Verdict::unknown(refused.to_string()),
-                (Ok(()), Ok(facts)) if facts.dont_dump => Verdict::closed("VmFlags show dd"),
-                _ => Verdict::open("the mapping does not show VmFlags dd"),
+                (Ok(()), Ok(facts)) => Verdict::by(&proofs.dont_dump, facts.dont_dump),
             },
             Threat::Fork => match (&self.on_fork, facts) {
                 (Err(refused), _) => Verdict::open(refused.to_string()),
                 (_, Err(refused)) => Verdict::unknown(refused.to_string()),
-                (Ok(()), Ok(facts)) => children(self.fork, facts.dont_fork, facts.wipe_on_fork),
+                (Ok(()), Ok(facts)) => match self.fork {
+                    Fork::Absent => Verdict::by(&proofs.absent, facts.dont_fork),
+                    Fork::Moved => Verdict::by(&proofs.moved, facts.dont_fork),
+                    Fork::Wiped => Verdict::by(&proofs.wiped, facts.wipe_on_fork),
+                },
             },
             Threat::ProcessRead => match mapping.peek() {
-                Ok(false) => Verdict::closed("process_vm_readv answers EFAULT"),
-                Ok(true) => Verdict::open("process_vm_readv reads it"),
+                Ok(read) => Verdict::by(&proofs.unread, !read),
                 Err(refused) => Verdict::unknown(refused.to_string()),
             },
             Threat::Hibernation => sleep(self.source, hibernation),
@@ -240,25 +244,13 @@ fn secret(peek: Result<bool, Refused>) -> Verdict {
     }
 }
 
-fn swap(locked: bool, page_out: Result<(), Refused>) -> Verdict {
+fn swap(proof: &Proof, locked: bool, page_out: Result<(), Refused>) -> Verdict {
     let invalid = std::io::ErrorKind::InvalidInput;
     match (locked, page_out) {
-        (false, _) => Verdict::open("the mapping does not show VmFlags lo"),
+        (false, _) => Verdict::by(proof, false),
         (true, Ok(())) => Verdict::open("the system granted the lock and pages out all the same"),
-        (true, Err(refused)) if refused.kind() == invalid => {
-            Verdict::closed("VmFlags show lo, and MADV_PAGEOUT answers EINVAL")
-        }
+        (true, Err(refused)) if refused.kind() == invalid => Verdict::by(proof, true),
         (true, Err(refused)) => Verdict::unknown(refused.to_string()),
-    }
-}
-
-fn children(fork: Fork, dont_fork: bool, wipe_on_fork: bool) -> Verdict {
-    match fork {
-        Fork::Absent if dont_fork => Verdict::closed("VmFlags show dc: children do not have it"),
-        Fork::Moved if dont_fork => Verdict::closed("VmFlags show dc: children get a locked copy"),
-        Fork::Wiped if wipe_on_fork => Verdict::closed("VmFlags show wf: children find zeros"),
-        Fork::Absent | Fork::Moved => Verdict::open("the mapping does not show VmFlags dc"),
-        Fork::Wiped => Verdict::open("the mapping does not show VmFlags wf"),
     }
 }
 

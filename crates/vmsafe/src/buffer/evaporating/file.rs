@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use vmsafe_os::{Advice, Call, Facts, FileSystem, Fork, Kernel, Mapping, Refused, Source, Store};
+use vmsafe_os::{Advice, Call, FileSystem, Fork, Kernel, Mapping, Refused, Source, Store};
 
 use crate::aead::TAG;
 use crate::error::Error;
@@ -87,12 +87,13 @@ impl Tail {
             return Err(Error::System(Refused::because(Call::MapFile, kind, reason)));
         }
         let mut mapping = Mapping::of(kernel, store.as_ref(), page).map_err(file)?;
-        // What was asked for shows on the mapping, or it does not: see `marked`.
+        // What was asked for shows on the mapping, or it does not: see `Verdict::marked`.
         let dump = mapping.advise(Advice::DontDump);
         let fork = mapping.on_fork(Source::Anonymous, Fork::Absent);
+        let proofs = kernel.evidence();
         let marks = Marks {
-            dump: marked(&mapping, dump, |facts| facts.dont_dump, "dd"),
-            fork: marked(&mapping, fork, |facts| facts.dont_fork, "dc"),
+            dump: Verdict::marked(&dump, &mapping, &proofs.dont_dump, |facts| facts.dont_dump),
+            fork: Verdict::marked(&fork, &mapping, &proofs.absent, |facts| facts.dont_fork),
         };
         Ok(Self {
             mapping,
@@ -123,21 +124,6 @@ impl Tail {
     /// What it lies on.
     pub(super) fn filesystem(&self) -> Result<FileSystem, Refused> {
         self.store.filesystem()
-    }
-}
-
-/// The verdict for a flag that was asked for and must show on the mapping.
-fn marked(
-    mapping: &Mapping,
-    asked: Result<(), Refused>,
-    flag: fn(&Facts) -> bool,
-    name: &'static str,
-) -> Verdict {
-    match (asked, mapping.facts()) {
-        (Err(refused), _) => Verdict::open(refused.to_string()),
-        (Ok(()), Ok(facts)) if flag(&facts) => Verdict::closed(format!("VmFlags show {name}")),
-        (Ok(()), Ok(_)) => Verdict::open(format!("the mapping does not show VmFlags {name}")),
-        (Ok(()), Err(refused)) => Verdict::unknown(refused.to_string()),
     }
 }
 

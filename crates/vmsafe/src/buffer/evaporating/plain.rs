@@ -45,7 +45,7 @@ impl Plain2001 {
             Threat::CoreDump => tail.marks.dump.clone(),
             Threat::Fork => tail.marks.fork.clone(),
             Threat::Swap => Verdict::unknown("its pages belong to a file, not to swap, on a disk"),
-            Threat::ProcessRead => Verdict::open("process_vm_readv reads it"),
+            Threat::ProcessRead => Verdict::open(kernel.evidence().unread.missing),
             Threat::Hibernation => Verdict::open("an image of memory holds it"),
             Threat::BackingFile => Verdict::open(plain.clone()),
         });

@@ -215,7 +215,7 @@ fn a_lock_without_effect_is_not_believed() {
                     mend that, or state Demand::Prefer for it and read the grade";
     assert_eq!(error.to_string(), expected);
     assert_eq!(
-        swap(true, Ok(())),
+        swap(&kernel.evidence().locked, true, Ok(())),
         Verdict::open(""),
         "paged out though locked"
     );
