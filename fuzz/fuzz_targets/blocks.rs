@@ -1,5 +1,7 @@
 //! Needles made of the input itself: a scan in one piece and a scan of the same bytes as a stream
 //! find the same, and a needle that was cut out of the memory is found there.
+//!
+//! Run it with `-detect_leaks=0`: the scan's threads leave allocations of the C library behind.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -27,6 +27,18 @@ pub enum Form {
 }
 
 impl Form {
+    /// Every form.
+    pub const ALL: [Self; 8] = [
+        Self::Exact,
+        Self::Fragment,
+        Self::Reversed,
+        Self::Hex,
+        Self::HexUpper,
+        Self::Base64,
+        Self::Base64Url,
+        Self::Utf16,
+    ];
+
     /// The name in reports, in kebab case.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -33,6 +33,21 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::Aes128,
+        Self::Aes192,
+        Self::Aes256,
+        Self::Rsa,
+        Self::Dsa,
+        Self::Ec,
+        Self::Ed25519,
+        Self::Ed448,
+        Self::X25519,
+        Self::X448,
+        Self::Age,
+    ];
+
     /// The name in reports, in kebab case.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -88,6 +103,21 @@ pub enum KeyForm {
 }
 
 impl KeyForm {
+    /// Every form.
+    pub const ALL: [Self; 11] = [
+        Self::Schedule,
+        Self::ScheduleSwapped,
+        Self::ReversedSchedule,
+        Self::ReversedScheduleSwapped,
+        Self::DecryptionSchedule,
+        Self::DecryptionScheduleSwapped,
+        Self::Der,
+        Self::Pem,
+        Self::OpenSsh,
+        Self::OpenPgp,
+        Self::AgeIdentity,
+    ];
+
     /// The name in reports, in kebab case.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -125,6 +155,13 @@ impl Fingerprint {
         let mut first = [0; 8];
         first.copy_from_slice(&Sha256::digest(key)[..8]);
         Self(first)
+    }
+
+    /// Reads what it displays as.
+    pub(crate) fn parse(digits: &str) -> Option<Self> {
+        let mut bytes = [0; 8];
+        let decoded = base16ct::lower::decode(digits, &mut bytes).ok()?;
+        (decoded.len() == bytes.len()).then_some(Self(bytes))
     }
 
     /// Its bytes.

@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 mod buffer;
+mod checkpoint;
 mod forms;
 mod hit;
 mod keys;
@@ -49,6 +50,7 @@ mod scan;
 mod schedule;
 mod searcher;
 
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use hit::{Form, Hit};
 pub use keys::{Fingerprint, KeyForm, KeyHit, KeyKind};
 pub use medium::{
@@ -57,5 +59,5 @@ pub use medium::{
 pub use needles::{LONGEST_NEEDLE, NeedleError, NeedleId, Needles, SHORTEST_NEEDLE};
 pub use process::{ProcessHit, ProcessKey, ProcessReport, scan_process};
 pub use report::{Gap, Progress, Report};
-pub use scan::{scan_file, scan_seekable, scan_stream};
+pub use scan::{scan_file, scan_ranges, scan_seekable, scan_stream};
 pub use searcher::{FEWEST_CHANGES, SHORTEST_FRAGMENT, Searcher, Wanted};

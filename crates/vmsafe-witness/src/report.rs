@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 
+use crate::checkpoint::Checkpoint;
 use crate::hit::Hit;
 use crate::keys::KeyHit;
 
@@ -26,10 +27,22 @@ pub struct Progress<'a> {
     pub fresh: &'a [Hit],
     /// The same for keys that were recognised.
     pub fresh_keys: &'a [KeyHit],
+    pub(crate) position: u64,
+    pub(crate) report: &'a Report,
     pub(crate) stop: &'a Cell<bool>,
 }
 
 impl Progress<'_> {
+    /// A record to go on from, should the scan end here. It holds all hits so far: making one after
+    /// every block is wasteful.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            position: self.position,
+            report: self.report.clone(),
+        }
+    }
+
     /// Ends the scan soon. What was found is kept; what was not read becomes a gap.
     pub fn stop(&self) {
         self.stop.set(true);
@@ -49,7 +62,7 @@ pub struct Gap {
 }
 
 /// The result of a scan.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// Bytes that were read and searched.

@@ -25,6 +25,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use crate::buffer::Buffer;
+use crate::checkpoint::Checkpoint;
 use crate::report::{Found, Gap, Progress, Report};
 use crate::searcher::Searcher;
 
@@ -46,7 +47,7 @@ pub fn scan_stream(
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Report {
     let pieces = Pieces::new(Stream::new(reader), searcher.overlap(), 0..u64::MAX, BLOCK);
-    scan_pieces(searcher, pieces, None, progress)
+    scan_pieces(searcher, pieces, Report::default(), progress)
 }
 
 /// Scans `range` of `file`, or all of it.
@@ -67,33 +68,88 @@ pub fn scan_file(
 /// As [`scan_file`], for anything that can seek.
 pub fn scan_seekable<R: Read + Seek + Send>(
     searcher: &Searcher,
-    mut reader: R,
+    reader: R,
     range: Option<Range<u64>>,
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> Report {
+    scan_ranges(
+        searcher,
+        reader,
+        &[range.unwrap_or(0..u64::MAX)],
+        Checkpoint::default(),
+        progress,
+    )
+}
+
+/// Scans the `ranges` of a sparse file that hold data, or goes on where an earlier scan stopped.
+///
+/// What lies between the ranges counts as zeros: a needle that ends in zeros is found across the
+/// border. The ranges may come in any order and overlap. [`Checkpoint::default`] begins anew;
+/// [`Progress::checkpoint`] gives one to go on from, with the same searcher and ranges.
+pub fn scan_ranges<R: Read + Seek + Send>(
+    searcher: &Searcher,
+    mut reader: R,
+    ranges: &[Range<u64>],
+    checkpoint: Checkpoint,
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Report {
     // The length in the metadata of a block device is 0; its end can be sought all the same.
     let Ok(end) = reader.seek(SeekFrom::End(0)) else {
         return scan_stream(searcher, &mut reader, progress);
     };
-    let range = range.map_or(0..end, |range| range.start.min(end)..range.end.min(end));
-    let total = range.end.saturating_sub(range.start);
-    let pieces = Pieces::new(Seekable::new(reader, end), searcher.overlap(), range, BLOCK);
-    scan_pieces(searcher, pieces, Some(total), progress)
+    let overlap = searcher.overlap();
+    // A single range is taken as it is; nothing says what lies beside it.
+    let beside = if ranges.len() == 1 { 0 } else { overlap as u64 };
+    let ranges = widened(ranges, beside, end);
+    let total = ranges
+        .iter()
+        .map(|range| range.end.saturating_sub(range.start))
+        .sum();
+    let source = Seekable::new(reader, end);
+    let pieces = Pieces::of_ranges(source, overlap, &ranges, checkpoint.position, BLOCK);
+    let earlier = Report {
+        total_bytes: Some(total),
+        ..checkpoint.before_position()
+    };
+    scan_pieces(searcher, pieces, earlier, progress)
+}
+
+/// The ranges with `by` more bytes at both ends, in order, those that touch joined.
+fn widened(ranges: &[Range<u64>], by: u64, end: u64) -> Vec<Range<u64>> {
+    let widen =
+        |range: &Range<u64>| range.start.saturating_sub(by)..range.end.saturating_add(by).min(end);
+    let mut wide: Vec<_> = ranges
+        .iter()
+        .filter(|range| !range.is_empty())
+        .map(widen)
+        .collect();
+    wide.sort_unstable_by_key(|range| range.start);
+    let mut joined: Vec<Range<u64>> = Vec::new();
+    for range in wide {
+        match joined.last_mut() {
+            Some(last) if last.end >= range.start => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined.retain(|range| !range.is_empty());
+    joined
 }
 
 /// What became of one step.
 pub(crate) struct Done {
     number: u64,
     covered: u64,
+    /// All before this was searched, or is a gap, once the steps before are done too.
+    position: u64,
     found: Found,
     gap: Option<Gap>,
 }
 
-/// Searches all pieces with as many workers as there are cores.
+/// Searches all pieces with as many workers as there are cores, and adds to `earlier`.
 pub(crate) fn scan_pieces<S: ByteSource>(
     searcher: &Searcher,
     pieces: Pieces<S>,
-    total: Option<u64>,
+    earlier: Report,
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Report {
     let workers = thread::available_parallelism()
@@ -101,7 +157,7 @@ pub(crate) fn scan_pieces<S: ByteSource>(
         .min(MOST_WORKERS);
     let stop = AtomicBool::new(false);
     let pieces = Mutex::new((0, pieces));
-    let mut tally = Tally::new(total, progress);
+    let mut tally = Tally::new(earlier, progress);
     thread::scope(|scope| {
         // Bounded, so that a slow progress function slows the workers instead of piling up hits.
         let (send, receive) = mpsc::sync_channel(2 * workers);
@@ -135,7 +191,7 @@ pub(crate) fn scan_alone<S: ByteSource>(
     report: &mut Report,
 ) {
     while let Some(step) = pieces.next(buffer, false) {
-        let done = finish(searcher, 0, step, buffer);
+        let done = finish(searcher, (0, 0), step, buffer);
         report.covered_bytes += done.covered;
         report.add(&done.found);
         done.gap.into_iter().for_each(|gap| report.add_gap(gap));
@@ -148,34 +204,27 @@ fn work<S: ByteSource>(
     buffer: &mut Buffer,
     stop: &AtomicBool,
 ) -> Option<Done> {
-    let (number, step) = {
+    let (place, step) = {
         let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
         pieces.0 += 1;
-        (
-            pieces.0,
-            pieces.1.next(buffer, stop.load(Ordering::Relaxed))?,
-        )
+        let step = pieces.1.next(buffer, stop.load(Ordering::Relaxed))?;
+        ((pieces.0, pieces.1.position()), step)
     };
-    Some(finish(searcher, number, step, buffer))
+    Some(finish(searcher, place, step, buffer))
 }
 
-fn finish(searcher: &Searcher, number: u64, step: Step, buffer: &Buffer) -> Done {
-    match step {
-        Step::Gap(gap) => Done {
-            number,
-            covered: 0,
-            found: Found::default(),
-            gap: Some(gap),
-        },
-        Step::Piece(piece) => {
-            let found = newly_found(searcher, &piece, buffer);
-            Done {
-                number,
-                covered: piece.fresh,
-                found,
-                gap: None,
-            }
-        }
+fn finish(searcher: &Searcher, place: (u64, u64), step: Step, buffer: &Buffer) -> Done {
+    let (number, position) = place;
+    let (covered, found, gap) = match step {
+        Step::Gap(gap) => (0, Found::default(), Some(gap)),
+        Step::Piece(piece) => (piece.fresh, newly_found(searcher, &piece, buffer), None),
+    };
+    Done {
+        number,
+        covered,
+        position,
+        found,
+        gap,
     }
 }
 
@@ -211,11 +260,7 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn new(total: Option<u64>, progress: &'a mut dyn FnMut(&Progress<'_>)) -> Self {
-        let report = Report {
-            total_bytes: total,
-            ..Report::default()
-        };
+    fn new(report: Report, progress: &'a mut dyn FnMut(&Progress<'_>)) -> Self {
         Self {
             report,
             waiting: BTreeMap::new(),
@@ -240,6 +285,8 @@ impl<'a> Tally<'a> {
                 hits: self.report.hit_count + self.report.key_count,
                 fresh: &done.found.hits,
                 fresh_keys: &done.found.keys,
+                position: done.position,
+                report: &self.report,
                 stop: &self.stop,
             });
         }

@@ -5,6 +5,7 @@
 //! follows.
 
 use core::ops::Range;
+use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
@@ -22,7 +23,12 @@ pub(crate) struct Pieces<S> {
     carry: Zeroizing<Vec<u8>>,
     /// Up to here pages are read one by one, because a read of the whole block failed.
     careful_until: u64,
+    /// Up to here bytes are read for the carry only: an earlier scan has searched them.
+    context_until: u64,
+    stopped_at: Option<u64>,
     pending: Option<Gap>,
+    /// What to go on with behind `end`.
+    rest: VecDeque<Range<u64>>,
 }
 
 /// What comes next.
@@ -66,11 +72,33 @@ impl<S: ByteSource> Pieces<S> {
             overlap,
             carry: Zeroizing::new(Vec::with_capacity(overlap)),
             careful_until: 0,
+            context_until: 0,
+            stopped_at: None,
             pending: None,
+            rest: VecDeque::new(),
         }
     }
 
-    /// Goes on with another range of the same source.
+    /// Pieces of the bytes in all `ranges`, less those before `from`, which an earlier scan has
+    /// searched. The ranges are in order and do not touch.
+    pub(crate) fn of_ranges(
+        source: S,
+        overlap: usize,
+        ranges: &[Range<u64>],
+        from: u64,
+        block: usize,
+    ) -> Self {
+        let mut pieces = Self::new(source, overlap, 0..0, block);
+        let behind = ranges.iter().filter(|range| range.end > from).cloned();
+        pieces.rest = behind.collect();
+        if let Some(first) = pieces.rest.front_mut() {
+            first.start = first.start.max(from.saturating_sub(overlap as u64));
+        }
+        pieces.context_until = from;
+        pieces
+    }
+
+    /// Goes on with another range of the same source, once all before was taken.
     pub(crate) fn restart(&mut self, range: Range<u64>) {
         self.at = range.start;
         self.end = range.end;
@@ -83,31 +111,49 @@ impl<S: ByteSource> Pieces<S> {
         start..start + self.carry.capacity() as u64
     }
 
+    /// Up to where all bytes were read, or given up.
+    pub(crate) fn position(&self) -> u64 {
+        let at = self.pending.as_ref().map_or(self.at, |gap| gap.offset);
+        self.stopped_at.unwrap_or(at.max(self.context_until))
+    }
+
     /// Reads the next piece into `buffer`; `None` at the end. With `stop`, the rest is a gap.
     pub(crate) fn next(&mut self, buffer: &mut Buffer, stop: bool) -> Option<Step> {
-        if stop && self.at < self.end {
-            self.give_up("the scan was stopped");
+        loop {
+            if stop && self.at < self.end && self.pending.is_none() {
+                self.stopped_at
+                    .get_or_insert(self.at.max(self.context_until));
+                self.give_up("the scan was stopped");
+            }
+            if self.pending.is_none()
+                && let Some(piece) = self.read(buffer)
+            {
+                return Some(Step::Piece(piece));
+            }
+            if !self.carry.is_empty() {
+                return Some(Step::Piece(self.flush(buffer)));
+            }
+            if let Some(gap) = self.pending.take() {
+                return Some(Step::Gap(gap));
+            }
+            let next = self.rest.pop_front()?;
+            self.restart(next);
         }
-        if self.pending.is_none()
-            && let Some(piece) = self.read(buffer)
-        {
-            return Some(Step::Piece(piece));
-        }
-        if self.carry.is_empty() {
-            return self.pending.take().map(Step::Gap);
-        }
+    }
+
+    /// Says that nothing follows on the carry.
+    fn flush(&mut self, buffer: &mut Buffer) -> Piece {
         let carried = self.carry.len();
         buffer.place_carry(&self.carry, 0);
         let offset = self.pending.as_ref().map_or(self.at, |gap| gap.offset) - carried as u64;
         self.carry.clear();
-        let piece = Piece {
+        Piece {
             offset,
             fresh: 0,
             is_last: true,
             carried,
             place: 0..0,
-        };
-        Some(Step::Piece(piece))
+        }
     }
 
     /// Reads fresh bytes; `None` at the end or with a gap pending.
@@ -120,16 +166,26 @@ impl<S: ByteSource> Pieces<S> {
             } else {
                 self.block
             };
-            let left = (self.end - start).checked_next_multiple_of(S::ALIGNMENT);
+            let is_context = self.at < self.context_until;
+            let end = if is_context {
+                self.end.min(self.context_until)
+            } else {
+                self.end
+            };
+            let left = (end - start).checked_next_multiple_of(S::ALIGNMENT);
             let want = left.unwrap_or(u64::MAX).min(block as u64);
             let into = &mut buffer.block()[..clamp(want)];
             match self.source.read_block(start, into) {
                 Ok(count) => {
-                    let count = (count as u64).min(self.end - start);
-                    if count > skip {
-                        return Some(self.cut(buffer, clamp(skip)..clamp(count)));
+                    let count = (count as u64).min(end - start);
+                    if count <= skip {
+                        self.finish_early();
+                        continue;
                     }
-                    self.finish_early();
+                    let piece = self.cut(buffer, clamp(skip)..clamp(count));
+                    if !is_context {
+                        return Some(piece);
+                    }
                 }
                 Err(error) => self.take_error(start + want, want, &error.to_string()),
             }
@@ -171,6 +227,10 @@ impl<S: ByteSource> Pieces<S> {
             self.give_up(&format!("reading failed: {error}"));
         } else if want > PAGE as u64 {
             self.careful_until = read_end;
+        } else if self.at < self.context_until {
+            // The earlier scan has told this gap.
+            self.at = read_end.min(self.context_until);
+            self.carry.clear();
         } else {
             let len = read_end.min(self.end) - self.at;
             let because = format!("reading failed: {error}");

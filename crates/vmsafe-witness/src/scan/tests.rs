@@ -323,3 +323,90 @@ proptest! {
         prop_assert_eq!(scan_in_blocks(&searcher, &hay, block), whole);
     }
 }
+
+#[test]
+fn ranges_of_a_sparse_file_are_searched_with_the_zeros_between() {
+    // It ends in zeros that no range holds.
+    let wanted = [needle(12, 30), vec![0; 12]].concat();
+    let searcher = searcher(&[&wanted, &needle(13, 32)]);
+    let mut hay = vec![0; 400 * PAGE];
+    hay[10 * PAGE - 30..10 * PAGE].copy_from_slice(&wanted[..30]);
+    hay[300 * PAGE..300 * PAGE + 32].copy_from_slice(&needle(13, 32));
+    let ranges = [
+        300 * PAGE as u64..301 * PAGE as u64,
+        8 * PAGE as u64..10 * PAGE as u64,
+    ];
+    let scan = |ranges: &[Range<u64>]| {
+        scan_ranges(
+            &searcher,
+            Cursor::new(&hay),
+            ranges,
+            Checkpoint::default(),
+            &mut |_| {},
+        )
+    };
+    let report = scan(&ranges);
+    let expected = [(10 * PAGE as u64 - 30, 0), (300 * PAGE as u64, 1)];
+    assert_eq!(offsets(&report), expected);
+    assert!(report.hits.iter().all(|hit| hit.whole));
+    assert!(report.covered_bytes < 4 * PAGE as u64 && report.is_complete());
+    assert_eq!(scan(&[]).covered_bytes, 0);
+    let bounds = [0..5000, 4000..9000, 0..u64::MAX];
+    assert_eq!(offsets(&scan(&bounds)), expected);
+}
+
+#[test]
+fn a_stopped_scan_goes_on_where_it_was_and_tells_nothing_twice() {
+    let wanted = [needle(14, 64), needle(15, 64)];
+    let searcher = searcher(&wanted);
+    let mut hay = vec![3; 9 * BLOCK + 777];
+    // Across each block border, so that a stop there cuts a needle.
+    for border in 1..=9 {
+        let place = border * BLOCK - 7 * border;
+        hay[place..place + 64].copy_from_slice(&wanted[border % 2]);
+    }
+    let bad = 4 * BLOCK as u64 + 9000..4 * BLOCK as u64 + 9001;
+    let open = || {
+        let bad = vec![bad.clone()];
+        Faulty {
+            inner: Cursor::new(hay.clone()),
+            bad,
+            most: usize::MAX,
+        }
+    };
+    let everything = [0..5 * BLOCK as u64 + 99, 5 * BLOCK as u64 + 90..u64::MAX];
+    let scan = |from: Checkpoint, progress: &mut dyn FnMut(&Progress<'_>)| {
+        scan_ranges(&searcher, open(), &everything, from, progress)
+    };
+    let uninterrupted = scan(Checkpoint::default(), &mut |_| {});
+    assert_eq!((uninterrupted.hits.len(), uninterrupted.gaps.len()), (9, 1));
+
+    let mut records = Vec::new();
+    scan(Checkpoint::default(), &mut |progress| {
+        records.push(progress.checkpoint())
+    });
+    for record in records {
+        let position = record.position;
+        let reread: Checkpoint = record.to_string().parse().unwrap();
+        let resumed = scan(reread, &mut |_| {});
+        assert_eq!(resumed, uninterrupted, "from {position}");
+    }
+
+    // Stopped for good after some blocks: the record made last goes on.
+    for blocks in 1..9 {
+        let (mut last, mut seen) = (Checkpoint::default(), 0);
+        let stopped = scan(Checkpoint::default(), &mut |progress| {
+            last = progress.checkpoint();
+            seen += 1;
+            if seen >= blocks {
+                progress.stop();
+            }
+        });
+        assert!(blocks > 4 || !stopped.is_complete());
+        assert_eq!(
+            scan(last, &mut |_| {}),
+            uninterrupted,
+            "stopped after {blocks}"
+        );
+    }
+}
