@@ -120,8 +120,8 @@ mod tests {
     /// What stands in xmm15 after `between` when `before` stood there.
     fn through(between: extern "C" fn(), before: u128) -> u128 {
         let mut after = !before;
-        // SAFETY: loads and stores 16 bytes at the two variables; the call follows the C convention,
-        // whose clobbers are declared, with the stack aligned (no `nostack`).
+        // SAFETY: loads and stores 16 bytes at the two variables; the call follows the C
+        // convention, whose clobbers are declared, with the stack aligned (no `nostack`).
         unsafe {
             asm!(
                 "movdqu xmm15, [{before}]",
