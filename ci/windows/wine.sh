@@ -33,7 +33,8 @@ prepare_wine() {
     finished wine
 }
 
-# user32 imports zlib1.dll, which Wine loads from its own folder only with its mark in the DOS header.
+# user32 imports zlib1.dll, which Wine loads from its own folder only with its mark in the DOS
+# header.
 adopt_zlib() {
     local dll=$1/usr/lib/x86_64-linux-gnu/wine/x86_64-windows/zlib1.dll
     cp "$1/usr/x86_64-w64-mingw32/lib/zlib1.dll" "$dll"

@@ -51,8 +51,8 @@ impl fmt::Display for Threat {
 pub enum Demand {
     /// Close it, or fail.
     Require,
-    /// Have the system grant what closes it, or fail. Where the system cannot be asked back its word
-    /// counts, and the grade says unknown.
+    /// Have the system grant what closes it, or fail. Where the system cannot be asked back its
+    /// word counts, and the grade says unknown.
     Grant,
     /// Close it if possible; the [`Grade`](crate::Grade) tells.
     Prefer,

@@ -53,8 +53,18 @@ fn broken(tree: &Tree, check: impl Fn(&str, &str) -> Option<String>) -> Vec<Stri
 }
 
 fn undone(line: &str) -> Option<String> {
-    let found = UNDONE.iter().find(|mark| line.contains(**mark));
+    let found = UNDONE.iter().find(|mark| says(line, mark));
     found.map(|mark| (*mark).to_owned())
+}
+
+/// True when the mark stands by itself: a name for `mktemp` is full of crosses.
+fn says(line: &str, mark: &str) -> bool {
+    let joined = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    line.match_indices(mark).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + mark.len()..].chars().next();
+        !joined(before) && !joined(after)
+    })
 }
 
 #[test]
@@ -64,7 +74,10 @@ fn nothing_is_half_done() {
         "what is not done is not there",
         broken(&tree, |_, line| undone(line)),
     );
-    assert!(undone(&format!("// {} later", UNDONE[0])).is_some());
+    for mark in UNDONE {
+        assert!(undone(&format!("// {mark}: later")).is_some(), "{mark}");
+        assert!(undone(&format!("mktemp deb.X{mark}")).is_none());
+    }
 }
 
 fn too_wide(file: &str, line: &str) -> Option<String> {
