@@ -46,6 +46,7 @@ mod needles;
 mod private_key;
 mod process;
 mod report;
+mod sarif;
 mod scan;
 mod schedule;
 mod searcher;
@@ -59,5 +60,6 @@ pub use medium::{
 pub use needles::{LONGEST_NEEDLE, NeedleError, NeedleId, Needles, SHORTEST_NEEDLE};
 pub use process::{ProcessHit, ProcessKey, ProcessReport, scan_process};
 pub use report::{Gap, Progress, Report};
+pub use sarif::{Scanned, to_sarif};
 pub use scan::{scan_file, scan_ranges, scan_seekable, scan_stream};
 pub use searcher::{FEWEST_CHANGES, SHORTEST_FRAGMENT, Searcher, Wanted};

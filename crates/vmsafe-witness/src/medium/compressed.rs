@@ -257,7 +257,10 @@ mod tests {
                 read(kind, &many).unwrap() == [&content[..], b"end"].concat(),
                 "{kind:?}"
             );
-            assert_eq!(read(kind, &[]).unwrap_or_default(), [], "{kind:?}");
+            assert!(
+                read(kind, &[]).is_ok_and(|content| content.is_empty())
+                    || kind == Compression::Gzip
+            );
         }
     }
 

@@ -229,6 +229,25 @@ fn nothing_is_found_where_nothing_is() {
     }
 }
 
+#[test]
+fn the_beginning_of_a_key_before_something_else_is_no_key() {
+    let (_, pem) = open_keys()
+        .find(|(name, _)| name == "ed25519-pkcs8")
+        .unwrap();
+    let bytes = binary(&pem);
+    let (start, secret) = bytes.split_at(bytes.len() - 32);
+    let behind: [&[u8]; 4] = [
+        &[0; 32],
+        b"and a sentence of ordinary text!",
+        &[7; 32],
+        &[secret[0]; 32],
+    ];
+    for other in behind {
+        assert_eq!(find_private_keys(0, &[start, other].concat()), []);
+    }
+    assert_eq!(find_private_keys(0, &[start, secret].concat()).len(), 1);
+}
+
 proptest! {
     #[test]
     fn damage_never_panics(
