@@ -100,11 +100,13 @@ pub enum KeyForm {
     OpenPgp,
     /// The text of an identity of age.
     AgeIdentity,
+    /// A prime of a given modulus, as a number in memory.
+    Prime,
 }
 
 impl KeyForm {
     /// Every form.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Schedule,
         Self::ScheduleSwapped,
         Self::ReversedSchedule,
@@ -116,6 +118,7 @@ impl KeyForm {
         Self::OpenSsh,
         Self::OpenPgp,
         Self::AgeIdentity,
+        Self::Prime,
     ];
 
     /// The name in reports, in kebab case.
@@ -133,6 +136,7 @@ impl KeyForm {
             Self::OpenSsh => "openssh",
             Self::OpenPgp => "openpgp",
             Self::AgeIdentity => "age-identity",
+            Self::Prime => "prime",
         }
     }
 }

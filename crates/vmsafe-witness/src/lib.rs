@@ -37,6 +37,7 @@
 
 mod buffer;
 mod checkpoint;
+mod factor;
 mod forms;
 mod hit;
 mod keys;
@@ -52,6 +53,7 @@ mod schedule;
 mod searcher;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use factor::{Modulus, ModulusError};
 pub use hit::{Form, Hit};
 pub use keys::{Fingerprint, KeyForm, KeyHit, KeyKind};
 pub use medium::{

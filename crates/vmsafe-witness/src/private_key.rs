@@ -10,11 +10,15 @@ mod markers;
 mod openpgp;
 mod openssh;
 mod pem;
+mod public;
 mod residue;
 #[cfg(test)]
 mod tests;
 
 use crate::keys::{Fingerprint, KeyForm, KeyHit, KeyKind};
+
+pub(crate) use public::public_modulus;
+pub(crate) use residue::is_product;
 
 use markers::{Format, sweep};
 

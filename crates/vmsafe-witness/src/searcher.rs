@@ -27,6 +27,7 @@ mod windows;
 use core::fmt;
 use std::sync::Arc;
 
+use crate::factor::{Modulus, find_factors};
 use crate::forms::each_form;
 use crate::hit::{Form, Hit};
 use crate::keys::KeyHit;
@@ -62,16 +63,19 @@ pub struct Wanted {
     pub schedules: bool,
     /// Private keys that are not known, by their formats: DER, PEM, OpenSSH, OpenPGP, age.
     pub private_keys: bool,
+    /// The primes of RSA keys with these moduli, as numbers in memory.
+    pub moduli: Vec<Modulus>,
 }
 
 impl Wanted {
-    /// Everything that can be looked for.
+    /// Everything that can be looked for without being told more.
     #[must_use]
     pub fn everything() -> Self {
         Self {
             encoded: true,
             schedules: true,
             private_keys: true,
+            moduli: Vec::new(),
         }
     }
 }
@@ -176,6 +180,11 @@ impl Searcher {
         if self.compiled.wanted.private_keys {
             keys.extend(find_private_keys(base_offset, bytes));
         }
+        keys.extend(find_factors(
+            &self.compiled.wanted.moduli,
+            base_offset,
+            bytes,
+        ));
         keys.sort_unstable();
         keys
     }
@@ -200,7 +209,13 @@ impl Searcher {
         } else {
             0
         };
-        longest.max(schedule).max(private_key)
+        let prime = wanted
+            .moduli
+            .iter()
+            .map(Modulus::overlap)
+            .max()
+            .unwrap_or(0);
+        longest.max(schedule).max(private_key).max(prime)
     }
 }
 

@@ -4,11 +4,11 @@ use super::Recognised;
 use super::residue::{is_product, strip};
 use crate::keys::KeyKind;
 
-const INTEGER: u8 = 0x02;
+pub(super) const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
 const OBJECT: u8 = 0x06;
-const SEQUENCE: u8 = 0x30;
+pub(super) const SEQUENCE: u8 = 0x30;
 
 /// An RSA modulus below this length, in bytes, is a toy.
 const SHORTEST_MODULUS: usize = 64;
@@ -159,13 +159,13 @@ fn varied(secret: &[u8]) -> bool {
 }
 
 /// Takes one element after the other.
-struct Reader<'a> {
-    bytes: &'a [u8],
+pub(super) struct Reader<'a> {
+    pub(super) bytes: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
     /// The content of the next element, if it has this tag.
-    fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (&found, rest) = self.bytes.split_first()?;
         if found != tag {
             return None;
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next element as a positive number without its leading zero.
-    fn positive(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn positive(&mut self) -> Option<&'a [u8]> {
         match self.take(INTEGER)? {
             [0, number @ ..] | number @ [0..0x80, ..] if !number.is_empty() => Some(strip(number)),
             _ => None,

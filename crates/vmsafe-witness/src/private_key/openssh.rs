@@ -59,8 +59,8 @@ fn private_part<'a>(private: &'a [u8], public_name: &[u8]) -> Option<(KeyKind, &
 }
 
 /// Takes one field after the other: each a length in four bytes, then its content.
-struct Reader<'a> {
-    bytes: &'a [u8],
+pub(super) struct Reader<'a> {
+    pub(super) bytes: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
         Some(content)
     }
 
-    fn strings<const COUNT: usize>(&mut self) -> Option<[&'a [u8]; COUNT]> {
+    pub(super) fn strings<const COUNT: usize>(&mut self) -> Option<[&'a [u8]; COUNT]> {
         let mut all = [&[][..]; COUNT];
         for string in &mut all {
             *string = self.string()?;

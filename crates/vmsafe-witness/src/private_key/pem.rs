@@ -56,7 +56,7 @@ fn without_headers<'a>(body: &'a [u8], label: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// The bytes that the base64 digits up to the first `=` stand for.
-fn decode(body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn decode(body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     // As long as they can become: a vector that grows leaves its old content behind.
     let mut digits = Zeroizing::new(Vec::with_capacity(body.len()));
     let mut bytes = body.iter();

@@ -5,7 +5,7 @@
 const PRIMES: [u64; 2] = [(1 << 63) - 25, (1 << 62) - 57];
 
 /// Whether the product of the first two numbers is the third. All are big-endian.
-pub(super) fn is_product(one: &[u8], other: &[u8], product: &[u8]) -> bool {
+pub(crate) fn is_product(one: &[u8], other: &[u8], product: &[u8]) -> bool {
     let one = strip(one);
     let other = strip(other);
     let len = strip(product).len();
