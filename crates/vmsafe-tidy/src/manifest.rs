@@ -14,8 +14,10 @@ pub struct Manifest {
 pub struct Dependency {
     /// The crate's name.
     pub name: String,
-    /// For tests and examples only.
+    /// For tests and examples only, or for builds that explore interleavings (`cfg(loom)`).
     pub for_tests: bool,
+    /// Taken only by a program that names a feature.
+    pub optional: bool,
     /// A comment stands above it, or above the block of lines that it belongs to.
     pub explained: bool,
 }
@@ -36,23 +38,25 @@ impl Manifest {
     #[must_use]
     pub fn dependencies(&self) -> Vec<Dependency> {
         let mut found = Vec::new();
-        self.add(&self.table, &mut found);
+        self.add(&self.table, false, &mut found);
         let targets = self.table.get("target").and_then(Value::as_table);
-        for target in targets.into_iter().flatten() {
-            if let Some(table) = target.1.as_table() {
-                self.add(table, &mut found);
+        for (condition, table) in targets.into_iter().flatten() {
+            if let Some(table) = table.as_table() {
+                self.add(table, condition == "cfg(loom)", &mut found);
             }
         }
         found
     }
 
-    fn add(&self, table: &Table, found: &mut Vec<Dependency>) {
+    fn add(&self, table: &Table, explores: bool, found: &mut Vec<Dependency>) {
         let kinds = ["dependencies", "build-dependencies", "dev-dependencies"];
         for kind in kinds {
             let listed = table.get(kind).and_then(Value::as_table);
-            found.extend(listed.into_iter().flatten().map(|(name, _)| Dependency {
+            let listed = listed.into_iter().flatten();
+            found.extend(listed.map(|(name, how)| Dependency {
                 name: name.clone(),
-                for_tests: kind == "dev-dependencies",
+                for_tests: explores || kind == "dev-dependencies",
+                optional: how.get("optional").and_then(Value::as_bool) == Some(true),
                 explained: self.explains(name),
             }));
         }
@@ -90,7 +94,9 @@ mod tests {
     const SAMPLE: &str = "[dependencies]\nbare = \"1\"\n\n\
                           # Why.\ntold.workspace = true\nalso = \"1\"\n\
                           [target.'cfg(x)'.dependencies]\nthere = \"1\"\n\
-                          [dev-dependencies]\n# Why.\ntried = \"1\"\n";
+                          [dev-dependencies]\n# Why.\ntried = \"1\"\n\
+                          [target.'cfg(loom)'.dependencies]\nloom = { version = \"1\" }\n\
+                          [build-dependencies]\nnamed = { version = \"1\", optional = true }\n";
 
     #[test]
     fn dependencies_of_every_kind_are_listed_with_their_reasons() {
@@ -104,7 +110,10 @@ mod tests {
         assert_eq!(told("also"), (true, false));
         assert_eq!(told("there"), (false, false));
         assert_eq!(told("tried"), (true, true));
-        assert_eq!(found.len(), 5);
+        assert_eq!(told("loom"), (false, true));
+        let optional: Vec<_> = found.iter().filter(|found| found.optional).collect();
+        assert_eq!((optional.len(), &*optional[0].name), (1, "named"));
+        assert_eq!(found.len(), 7);
     }
 
     #[test]
