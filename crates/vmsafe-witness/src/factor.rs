@@ -9,9 +9,9 @@
 //! highest word    must be what n divided by p begins with
 //! ```
 //!
-//! Each place is taken as p. Most fall at once: p is odd, and at least as large as the upper half of
-//! n. For the rest q is computed from its lowest word up; when its highest word fits, the product is
-//! checked in full.
+//! Each place is taken as p. Most fall at once: p is odd, and at least as large as the upper half
+//! of n. For the rest q is computed from its lowest word up; when its highest word fits, the
+//! product is checked in full.
 
 #[cfg(test)]
 mod tests;
