@@ -30,9 +30,27 @@
 //! makes no system call but through the standard library; a caller who wants direct I/O opens the
 //! file so.
 //!
+//! # From here
+//!
+//! | to | take |
+//! |---|---|
+//! | take needles in | [`Needles::push`], [`Needles::push_line`], [`Needles::read_from`] |
+//! | choose what is looked for: forms, unknown keys | [`Wanted`], [`Searcher::with`] |
+//! | search memory at hand | [`Searcher::search`], [`Searcher::search_keys`] |
+//! | scan a file, a device or a stream | [`scan_file`], [`scan_stream`] |
+//! | scan what it really is: swap, core dump, compressed | [`Medium::detect`], [`Medium::scan`] |
+//! | say what an offset is: swap slot, address, thread | [`Medium::place`] |
+//! | scan the data of a sparse file, or go on after a stop | [`scan_ranges`], [`Checkpoint`] |
+//! | scan a live process | [`scan_process`] |
+//! | find the primes of a public RSA key in memory | [`Modulus`], [`Wanted::moduli`] |
+//! | report to a CI system | [`to_sarif`] |
+//!
 //! # What it does not do
 //!
-//! It finds no needle that was compressed, encrypted or split into parts below 16 bytes.
+//! It finds no needle that was encrypted, compressed (but for whole streams) or split into parts
+//! below 16 bytes. Of unknown keys it finds AES keys by the schedules that FIPS 197 describes, not
+//! by those that constant-time code rearranges bit by bit, and private keys that are not under a
+//! passphrase. What decoders of compressed streams keep in memory is not wiped.
 #![forbid(unsafe_code)]
 
 mod buffer;

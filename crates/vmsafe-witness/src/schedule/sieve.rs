@@ -127,7 +127,8 @@ pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Relation, usize))
         let Some(chunk) = hay.get(at..at + STEP_BYTES + REACH_BYTES) else {
             break;
         };
-        let zeros = hay[at..].iter().take_while(|byte| **byte == 0).count();
+        let empty = |chunk: &&[u8]| chunk.iter().fold(0, |any, byte| any | byte) == 0;
+        let zeros = STEP_BYTES * hay[at..].chunks_exact(STEP_BYTES).take_while(empty).count();
         if zeros >= STEP_BYTES + REACH_BYTES {
             at += (zeros - REACH_BYTES) / 4 * 4;
         } else {
