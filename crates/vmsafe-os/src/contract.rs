@@ -269,5 +269,5 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn unlink(&self) -> Answer<()>;
 }
 
-#[cfg(all(test, target_os = "linux", not(vmsafe_absent)))]
+#[cfg(all(test, any(target_os = "linux", windows), not(vmsafe_absent)))]
 mod tests;

@@ -27,6 +27,8 @@ pub enum FsKind {
     Xfs,
     /// FAT and exFAT: overwritten in place.
     Fat,
+    /// NTFS: overwritten in place, and copied first where the volume keeps shadow copies.
+    Ntfs,
     /// btrfs: written elsewhere.
     Btrfs,
     /// zfs: written elsewhere.

@@ -29,15 +29,19 @@ mod refused;
 pub mod registers;
 pub mod stack;
 
-#[cfg(any(vmsafe_absent, not(target_os = "linux")))]
+#[cfg(any(vmsafe_absent, not(any(target_os = "linux", windows))))]
 mod absent;
 #[cfg(all(target_os = "linux", not(vmsafe_absent)))]
 mod linux;
+#[cfg(all(windows, not(vmsafe_absent)))]
+mod windows;
 
-#[cfg(any(vmsafe_absent, not(target_os = "linux")))]
+#[cfg(any(vmsafe_absent, not(any(target_os = "linux", windows))))]
 use absent::Absent as Native;
 #[cfg(all(target_os = "linux", not(vmsafe_absent)))]
 use linux::Linux as Native;
+#[cfg(all(windows, not(vmsafe_absent)))]
+use windows::Windows as Native;
 
 pub use contract::{
     Access, Advice, Answer, Facts, Fork, Hibernation, Kernel, LockLimit, ReadBack, Region, Source,

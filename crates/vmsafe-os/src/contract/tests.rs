@@ -1,4 +1,4 @@
-//! One suite, both kernels: what holds of the model holds of Linux.
+//! One suite, both kernels: what holds of the model holds of the running one.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -23,6 +23,11 @@ impl Bench {
 
     fn file(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// Whether the kernel can be asked what it did; see `windows/tests.rs` for one that cannot.
+    fn tells(&self) -> bool {
+        self.kernel.evidence().locked.conclusive
     }
 
     /// Pages of this source; `None` when the kernel has none.
@@ -52,9 +57,10 @@ fn both() -> [Bench; 2] {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("vmsafe-os-{}-{number}", process::id());
     // A disk, where /tmp may be memory.
-    let dir = PathBuf::from("/var/tmp")
-        .canonicalize()
-        .expect("/var/tmp")
+    let dir = [PathBuf::from("/var/tmp"), std::env::temp_dir()]
+        .into_iter()
+        .find_map(|dir| dir.canonicalize().ok())
+        .expect("a directory for temporary files")
         .join(name);
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir(&dir).expect("a directory of our own");
@@ -119,7 +125,7 @@ fn odd_lengths_are_refused() {
 
 #[test]
 fn facts_show_what_was_asked_for() {
-    for bench in both() {
+    for bench in both().into_iter().filter(Bench::tells) {
         let pages = bench.pages(Source::Anonymous, 2).unwrap();
         assert_eq!(pages.facts().unwrap(), Facts::default());
         let shown = |facts: &mut Facts, advice| match advice {
@@ -159,7 +165,7 @@ fn secret_pages_are_locked_undumped_and_out_of_reach_from_birth() {
 
 #[test]
 fn locked_pages_refuse_to_be_paged_out_and_others_do_not() {
-    for bench in both() {
+    for bench in both().into_iter().filter(Bench::tells) {
         let pages = bench.pages(Source::Anonymous, 1).unwrap();
         assert_eq!(kind(pages.advise(Advice::PageOut)), None);
         pages.lock().unwrap();
@@ -181,7 +187,7 @@ fn a_neighbour_keeps_its_lock() {
         let mut pages = pages.into_iter();
         drop((pages.next(), pages.next()));
         let last = pages.next().unwrap();
-        assert!(last.facts().unwrap().locked);
+        assert!(last.facts().unwrap().locked || !bench.tells());
     }
 }
 
@@ -211,8 +217,13 @@ fn a_file_is_new_empty_and_its_owners() {
         let living = kind(bench.kernel.reopen(&path));
         assert_eq!(living, Some((Call::Reopen, ErrorKind::ResourceBusy)));
         store.unlink().unwrap();
+        let shut = kind(bench.kernel.reopen(&path));
+        drop(store);
         let gone = kind(bench.kernel.reopen(&path));
         assert_eq!(gone, Some((Call::Reopen, ErrorKind::NotFound)));
+        // Some file systems of Windows keep the name, shut, until its owner is gone.
+        let late = !bench.tells() && shut == living;
+        assert!(late || shut == gone, "{shut:?}");
         let next = bench.kernel.create(&path).unwrap();
         next.unlink().unwrap();
     }
@@ -258,13 +269,15 @@ fn a_mapping_and_its_file_are_one() {
         assert!(bench.real || from == ReadBack::FromMedium);
         let (read, _) = store.read_back(2 * page as u64, &mut back).unwrap();
         assert_eq!(read, 0, "beyond the end");
-        store.punch(2 * page as u64).unwrap();
+        let punched = store.punch(2 * page as u64).is_ok();
+        assert!(punched || !bench.tells(), "blocks can be given back");
         assert_eq!(
             store.len().unwrap(),
             2 * page as u64,
             "given back, and as long"
         );
-        assert!(pages.as_slice().iter().all(|byte| *byte == 0));
+        assert!(!punched || pages.as_slice().iter().all(|byte| *byte == 0));
+        drop(pages);
         store.unlink().unwrap();
     }
 }
@@ -287,6 +300,7 @@ fn what_lies_behind_the_end_is_lost_by_a_write_back() {
             assert_eq!(seen[12..], [0; 12]);
         }
         assert_eq!(store.len().unwrap(), 512);
+        drop(page);
         store.unlink().unwrap();
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn swap(filesystem: &FileSystem, network: bool) -> Result<&'static st
         })
     };
     match filesystem.kind {
-        FsKind::Ext | FsKind::Xfs | FsKind::Fat | FsKind::Btrfs => {
+        FsKind::Ext | FsKind::Xfs | FsKind::Fat | FsKind::Ntfs | FsKind::Btrfs => {
             Ok("a shared mapping of a file on a disk is written to that file")
         }
         FsKind::Zfs | FsKind::F2fs | FsKind::Bcachefs | FsKind::Overlay(Upper::Disk) => {
@@ -93,6 +93,9 @@ pub(super) fn burns(filesystem: &FileSystem) -> Verdict {
         FsKind::Ext | FsKind::Xfs | FsKind::Fat => {
             Verdict::closed("an overwrite goes where the data stood, and is read back from there")
         }
+        FsKind::Ntfs => Verdict::unknown(
+            "an overwrite goes where the data stood, and a shadow copy may keep what that was",
+        ),
         FsKind::TmpfsNoSwap | FsKind::Ramfs => Verdict::closed("it is memory, and is zeroed"),
         FsKind::Btrfs | FsKind::Zfs | FsKind::F2fs | FsKind::Bcachefs => {
             Verdict::open("an overwrite goes elsewhere, and the old blocks keep their bytes")
