@@ -5,8 +5,9 @@
 /// They would otherwise go to the stack with the next signal frame, and into any core dump, which
 /// keeps registers even where every mapping is left out.
 ///
-/// Registers that a function must hand back as it found them (xmm6-15 on Windows, the low halves of
-/// v8-15 on AArch64) are handed back here too: a cipher that has returned left nothing of its own there.
+/// Registers that a function must hand back as it found them (xmm6-15 on Windows, the low halves
+/// of v8-15 on AArch64) are handed back here too: a cipher that has returned left nothing of its
+/// own in them.
 #[inline]
 pub fn clear_vectors() {
     clear();
@@ -120,7 +121,7 @@ mod tests {
 
     extern "C" fn kept() {}
 
-    /// What stands in xmm5, which no convention preserves, after `between` when `before` stood there.
+    /// What stands in xmm5 after `between` when `before` stood there. No convention preserves it.
     fn through(between: extern "C" fn(), before: u128) -> u128 {
         let mut after = !before;
         // SAFETY: loads and stores 16 bytes at the two variables; the call follows the C

@@ -1,7 +1,7 @@
 //! Windows, as documented and as seen under Wine 10.
 //!
-//! Where the two differ, the documented behaviour is relied upon and Wine's is coped with. Windows has
-//! no fork: a new process gets no memory of its parent's, so every fork policy holds by itself.
+//! Where the two differ, the documented behaviour is relied upon and Wine's is coped with. Windows
+//! has no fork: a new process gets no memory of its parent's, so every fork policy holds by itself.
 
 mod memory;
 mod owner;

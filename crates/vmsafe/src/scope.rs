@@ -138,12 +138,20 @@ mod tests {
         let run = |depth| {
             let child = vmsafe_lab::fork_lingering(|| {
                 let _ = scope(|| std::hint::black_box(descend(depth))).unwrap();
-            });
-            vmsafe_lab::ended_by(child.unwrap().wait().unwrap())
+            })?;
+            Ok::<_, vmsafe_lab::Error>(vmsafe_lab::ended_by(child.wait()?))
         };
-        assert_eq!(run(4), None, "the control: a depth that fits");
+        let fits = match run(4) {
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+                eprintln!("NOT RUN: {error}");
+                return;
+            }
+            fits => fits.unwrap(),
+        };
+        assert_eq!(fits, None, "the control: a depth that fits");
         // Each frame holds 4 KiB.
-        assert_eq!(run(STACK as u64 / 4096 + 1), Some(11), "SIGSEGV");
+        let deeper = run(STACK as u64 / 4096 + 1).unwrap();
+        assert_eq!(deeper, Some(11), "SIGSEGV");
     }
 
     #[test]

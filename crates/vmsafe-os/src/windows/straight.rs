@@ -1,5 +1,5 @@
 //! A path without detours: each folder on it is held open while the file is opened, and none is a
-//! reparse point (symbolic link, junction, mount point, cloud placeholder).
+//! reparse point (symbolic link, junction, mount point, file of a cloud store).
 
 use std::fs::{File, OpenOptions};
 use std::io;

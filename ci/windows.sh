@@ -1,0 +1,28 @@
+#!/bin/bash
+# From a fresh machine to green for Windows, under Wine, and type checks for other systems.
+# $VMSAFE_WINDOWS_TOOLCHAIN names the folder that keeps the tool chain between runs.
+#
+# Left out: the tests of the running Linux kernel (crates/vmsafe/tests), the laboratory's and the
+# utility's, whose subjects are Linux's own.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+folder=$(readlink -m "${VMSAFE_WINDOWS_TOOLCHAIN:-target/windows-toolchain}")
+ci/windows/toolchain.sh "$folder"
+. "$folder/env.sh"
+# Another compiler's folder: neither build undoes the other's.
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/elsewhere"
+windows=x86_64-pc-windows-gnu
+
+step() { printf '\n=== %s\n' "$*"; }
+
+step "tests for $windows, under Wine"
+for crate in vmsafe-os vmsafe vmsafe-witness; do
+    cargo test --target "$windows" -p "$crate" --lib
+    cargo test --target "$windows" -p "$crate" --doc
+done
+
+for target in "$windows" x86_64-pc-windows-msvc aarch64-apple-darwin x86_64-unknown-freebsd; do
+    step "type check for $target"
+    cargo check --target "$target" --workspace
+done
