@@ -137,7 +137,7 @@ impl Checkpoint {
     }
 
     fn read_line(&mut self, line: &str) -> Option<()> {
-        let (kind, rest) = line.split_once(' ')?;
+        let (kind, rest) = line.split_once(' ').filter(|_| !line.contains('\r'))?;
         let report = &mut self.report;
         match kind {
             "position" => self.position = rest.parse().ok()?,
@@ -288,10 +288,9 @@ mod tests {
         );
         assert_eq!("".parse::<Checkpoint>(), Err(CheckpointError::Version));
         for (nth, line) in lines.iter().enumerate().skip(1).take(lines.len() - 2) {
-            for broken in [
-                format!("x{line}"),
-                line.split(' ').next().unwrap_or("").to_owned(),
-            ] {
+            let first = line.split(' ').next().unwrap_or("");
+            let stray = line.replacen(' ', " \r", 1);
+            for broken in [format!("x{line}"), first.to_owned(), stray] {
                 let mut changed = lines.clone();
                 changed[nth] = &broken;
                 let read = changed.join("\n").parse::<Checkpoint>();
