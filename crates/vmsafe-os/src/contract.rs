@@ -21,6 +21,7 @@
 use std::fmt;
 use std::path::Path;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 
 pub use crate::evidence::{Evidence, Proof};
 pub use crate::filesystem::{FileSystem, FsKind};
@@ -136,6 +137,16 @@ pub enum Hibernation {
     Unknown,
 }
 
+/// What must be whole when a process is copied: locks that another thread may hold.
+pub trait AroundFork: Sync + fmt::Debug {
+    /// In the parent, before the copy is made and before any mapping is prepared for it.
+    fn before(&self);
+
+    /// After it, in the thread that forked: in the parent, or in the `child`, whose mappings are by
+    /// then what [`Kernel::on_fork`] promised.
+    fn after(&self, child: bool);
+}
+
 /// The operating system, as far as memory goes.
 ///
 /// # Safety of the `unsafe` methods
@@ -197,6 +208,19 @@ pub trait Kernel: Sync + fmt::Debug {
     /// [`on_fork`](Kernel::on_fork). False for what was kept from it, and for what could not be
     /// locked again or copied, and so faults.
     fn is_inherited(&self, region: Region) -> bool;
+
+    /// Where that number stands, if it can be read without a call; zero there means: ask
+    /// [`Kernel::epoch`].
+    fn epoch_cell(&self) -> Option<&'static AtomicU64> {
+        None
+    }
+
+    /// Runs `hook` around every later fork, for the rest of the program. False where processes are
+    /// never copied: there is nothing to run around.
+    fn around_fork(&self, hook: &'static dyn AroundFork) -> Answer<bool> {
+        let _ = hook;
+        Ok(false)
+    }
 
     /// The limit on locked memory.
     fn lock_limit(&self) -> Answer<LockLimit>;

@@ -27,7 +27,9 @@ mod mapping;
 pub mod model;
 mod refused;
 pub mod registers;
+pub mod signals;
 pub mod stack;
+pub mod terminal;
 
 #[cfg(any(vmsafe_absent, not(any(target_os = "linux", windows))))]
 mod absent;
@@ -44,8 +46,8 @@ use linux::Linux as Native;
 use windows::Windows as Native;
 
 pub use contract::{
-    Access, Advice, Answer, Facts, Fork, Hibernation, Kernel, LockLimit, ReadBack, Region, Source,
-    Span, Store,
+    Access, Advice, Answer, AroundFork, Facts, Fork, Hibernation, Kernel, LockLimit, ReadBack,
+    Region, Source, Span, Store,
 };
 pub use evidence::{Evidence, Proof};
 pub use filesystem::{FileSystem, FsKind, Upper};

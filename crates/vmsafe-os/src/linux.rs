@@ -4,13 +4,16 @@ mod fork;
 mod limits;
 mod memory;
 mod place;
+pub(crate) mod signals;
 mod store;
+pub(crate) mod terminal;
 
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 
 use crate::contract::{
-    Access, Advice, Answer, Evidence, Facts, Fork, Hibernation, Kernel, LockLimit, Region, Source,
-    Span, Store,
+    Access, Advice, Answer, AroundFork, Evidence, Facts, Fork, Hibernation, Kernel, LockLimit,
+    Region, Source, Span, Store,
 };
 
 /// The running Linux kernel.
@@ -72,6 +75,14 @@ impl Kernel for Linux {
 
     fn is_inherited(&self, region: Region) -> bool {
         fork::is_inherited(region)
+    }
+
+    fn epoch_cell(&self) -> Option<&'static AtomicU64> {
+        fork::epoch_cell()
+    }
+
+    fn around_fork(&self, hook: &'static dyn AroundFork) -> Answer<bool> {
+        fork::hook(hook)
     }
 
     fn lock_limit(&self) -> Answer<LockLimit> {

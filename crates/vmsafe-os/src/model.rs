@@ -23,6 +23,7 @@ mod store;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::memory::Memory;
@@ -51,7 +52,7 @@ struct State {
     filesystem: FileSystem,
     lock_limit: Option<u64>,
     hibernation: Hibernation,
-    epoch: u64,
+    epoch: &'static AtomicU64,
 }
 
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl Model {
                 filesystem,
                 lock_limit: None,
                 hibernation: Hibernation::Refused,
-                epoch: 1,
+                epoch: Box::leak(Box::new(AtomicU64::new(1))),
             })),
         }))
     }
@@ -135,13 +136,13 @@ impl Model {
 
     /// Makes this process a child: pages that are not for children are absent from now on.
     pub fn fork(&self) {
-        self.state().epoch += 1;
+        self.state().epoch.fetch_add(1, Ordering::SeqCst);
     }
 
     /// As [`Model::fork`], with a child that can neither lock nor copy: all pages are absent.
     pub fn fork_into_nothing(&self) {
         let mut state = self.state();
-        state.epoch += 1;
+        state.epoch.fetch_add(1, Ordering::SeqCst);
         state.memory.shut();
     }
 
@@ -320,7 +321,11 @@ impl Kernel for Model {
     }
 
     fn epoch(&self) -> u64 {
-        self.state().epoch
+        self.state().epoch.load(Ordering::SeqCst)
+    }
+
+    fn epoch_cell(&self) -> Option<&'static AtomicU64> {
+        Some(self.state().epoch)
     }
 
     fn is_inherited(&self, region: Region) -> bool {

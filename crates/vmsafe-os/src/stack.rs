@@ -1,8 +1,10 @@
-//! A closure on a stack of ours.
+//! A closure on a stack of ours, and what it used of it.
 
 use std::num::NonZeroUsize;
 
 use corosensei::stack::{MIN_STACK_SIZE, STACK_ALIGNMENT, Stack, StackPointer};
+
+use zeroize::Zeroize;
 
 use crate::Mapping;
 
@@ -54,4 +56,60 @@ pub fn call_on<R>(stack: &mut Mapping, f: impl FnOnce() -> R) -> R {
     let ends = NonZeroUsize::new(high).zip(NonZeroUsize::new(low));
     let (base, limit) = ends.expect("no mapping starts at address zero");
     corosensei::on_stack(Pages { base, limit }, f)
+}
+
+/// Bytes that are looked at in one go.
+const STRIDE: usize = 512;
+
+/// Zeroes what was used of a stack that was zero before: everything from its lowest byte that is
+/// not zero now. Every byte below that one was looked at, so all of it is zero afterwards, whatever
+/// ran there and however it left gaps.
+///
+/// # Panics
+/// Never: the mapping's length is a multiple of the page size.
+pub fn wipe_used(stack: &mut Mapping) {
+    let bytes = stack.as_mut_slice();
+    let strides = bytes.chunks_exact(STRIDE);
+    debug_assert!(strides.remainder().is_empty(), "whole pages");
+    let clean = clean_strides(bytes) * STRIDE;
+    bytes[clean..].zeroize_words();
+}
+
+/// How many strides from the low end are zero.
+fn clean_strides(bytes: &[u8]) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: AVX2 is there.
+        return unsafe { clean_strides_avx2(bytes) };
+    }
+    count_clean(bytes)
+}
+
+/// The same, compiled for registers of 32 bytes.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn clean_strides_avx2(bytes: &[u8]) -> usize {
+    count_clean(bytes)
+}
+
+#[inline(always)]
+fn count_clean(bytes: &[u8]) -> usize {
+    let (strides, _) = bytes.as_chunks::<STRIDE>();
+    let is_zero = |stride: &&[u8; STRIDE]| stride.iter().fold(0, |all, byte| all | byte) == 0;
+    strides.iter().take_while(is_zero).count()
+}
+
+/// Zeroing by words: a volatile store of eight bytes costs what one of a single byte does.
+trait ZeroizeWords {
+    fn zeroize_words(&mut self);
+}
+
+impl ZeroizeWords for [u8] {
+    fn zeroize_words(&mut self) {
+        // SAFETY: any bytes are words, and words take any bytes.
+        let (head, words, tail) = unsafe { self.align_to_mut::<u64>() };
+        head.zeroize();
+        words.zeroize();
+        tail.zeroize();
+    }
 }

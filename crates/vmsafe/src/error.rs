@@ -63,6 +63,18 @@ pub enum Error {
         /// The system's answer.
         refused: Refused,
     },
+    /// A sealed secret was changed, is another one, or was sealed for another context.
+    #[error(
+        "the sealed secret was tampered with, or is another one: its tag does not fit; \
+         do not use it"
+    )]
+    Tampered,
+    /// A sealed secret whose key this process does not have.
+    #[error(
+        "the secret was sealed by the parent of this process, and its key stayed there; \
+         seal it again in this process"
+    )]
+    SealedElsewhere,
     /// No random bytes could be had.
     #[error("the system gave no random bytes: {0}")]
     Random(getrandom::Error),

@@ -148,6 +148,27 @@ impl Grade {
         self
     }
 
+    /// For each threat the worse of two verdicts.
+    pub(crate) fn worst(self, other: &Self) -> Self {
+        let mut all = self;
+        for (own, other) in all.0.iter_mut().zip(&other.0) {
+            if *other < *own {
+                *own = other.clone();
+            }
+        }
+        all
+    }
+
+    /// The same, with a remark added to one verdict's words.
+    pub(crate) fn noting(mut self, threat: Threat, remark: &str) -> Self {
+        let verdict = &mut self.0[threat as usize];
+        let (Verdict::Closed { by: words }
+        | Verdict::Open { because: words }
+        | Verdict::Unknown { because: words }) = verdict;
+        *words = format!("{words}; {remark}").into();
+        self
+    }
+
     /// The verdict for one threat.
     #[must_use]
     pub fn of(&self, threat: Threat) -> &Verdict {

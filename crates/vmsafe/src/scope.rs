@@ -5,27 +5,42 @@
 //!
 //! ```text
 //!   ordinary stack          locked stack, from a pool
-//!   ─ caller ─ scope ──►    guard │ ....... closure's frames │      (Locked: absent in children)
-//!            ◄── result ──  wiped whole, vector registers cleared, back to the pool
+//!   ─ caller ─ scope ──►    guard │ zeros ....... │ closure's frames │   (absent in children)
+//!            ◄── result ──  lowest byte in use found, wiped from there, vector registers cleared
 //! ```
 //!
 //! **Why.** Most ciphers leave their key in dead stack frames, and a dead frame is ordinary memory:
 //! it swaps and it is dumped. So every cryptographic call of this crate runs here.
 //!
-//! **Needs.** [`STACK`] bytes of lock quota for each thread that is inside at one time.
-//! **Does not cover.** What the closure returns or puts on the heap; a `fork` inside it, whose
-//! child has no stack to go on with and faults.
+//! **Mechanism.** A stack in the pool is zero. After the closure it is searched from its low end for
+//! the first byte that is not, and wiped from there: no guess about how deep the closure went. The
+//! search is what a larger stack costs, about 5 ns a KiB.
+//!
+//! **Signals.** A signal frame holds all registers. Handlers without an alternate stack run on the
+//! scope's, which is locked; for those with one, the first scope of a thread makes it a locked one,
+//! until the thread ends.
+//!
+//! **Needs.** [`STACK`] bytes of lock quota for each thread that is inside at one time, and the
+//! alternate stack, 12 KiB or more, for each thread that ever was.
+//! **Does not cover.** What the closure returns; what it puts on the heap, unless the program's
+//! global allocator is a [`Switch`](crate::heap::Switch); a `fork` inside it, whose child has no
+//! stack to go on with and faults.
 
 use std::cell::Cell;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use vmsafe_os::{registers, stack};
+use vmsafe_os::{Fork, registers, signals, stack};
 
 use crate::buffer::locked::Locked;
 use crate::error::Error;
 
-/// Bytes of a locked stack. A panic inside prints its message there, backtrace and all.
-pub(crate) const STACK: usize = 128 << 10;
+/// Bytes of a locked stack, if nothing else is asked for: enough for the symmetric ciphers, hashes
+/// and elliptic curves of the usual crates when they are optimised.
+pub const STACK: usize = 24 << 10;
+
+/// Bytes of the stack for this crate's own cipher: known, so smaller, and sooner looked through.
+pub(crate) const CIPHER: usize = 12 << 10;
 
 /// Stacks that wait for the next scope; more than these are given back.
 const SPARE: usize = 4;
@@ -34,137 +49,144 @@ static POOL: Mutex<Vec<Locked>> = Mutex::new(Vec::new());
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
+    /// The guard below the stack that this thread is on; 0: on its own.
+    static GUARD: Cell<usize> = const { Cell::new(0) };
+    static HAS_ALTERNATE: Cell<bool> = const { Cell::new(false) };
+    static ALTERNATE: Cell<Option<Alternate>> = const { Cell::new(None) };
 }
 
-/// Runs `f` on a locked stack. Nested calls stay on the stack that they are on.
+/// Runs `f` on a locked stack of [`STACK`] bytes. Nested calls stay on the stack that they are on.
+///
+/// A closure that needs more hits the guard below the stack and faults; see [`with_stack`] and
+/// [`explain_overflow`].
 ///
 /// # Errors
 /// When no locked stack could be had: as [`Locked::new`]. `f` has not run then.
 ///
 /// # Panics
 /// When `f` does.
-pub(crate) fn scope<R>(f: impl FnOnce() -> R) -> Result<R, Error> {
+#[inline]
+pub fn scope<R>(f: impl FnOnce() -> R) -> Result<R, Error> {
+    with_stack(STACK, f)
+}
+
+/// As [`scope()`], on a stack of at least `bytes` bytes: for algorithms with large tables on the stack,
+/// code that is not optimised, or a panic message with its backtrace. In a nested call `bytes` means
+/// nothing.
+///
+/// # Errors
+/// As [`scope()`].
+///
+/// # Panics
+/// When `f` does.
+pub fn with_stack<R>(bytes: usize, f: impl FnOnce() -> R) -> Result<R, Error> {
     if INSIDE.get() {
         return Ok(f());
     }
-    let mut lease = Lease::take()?;
+    if !HAS_ALTERNATE.get() {
+        Alternate::install()?;
+    }
+    let mut lease = Lease::take(bytes)?;
     let stack = lease
         .0
         .as_mut()
         .expect("a lease holds its stack until it is dropped");
+    INSIDE.set(true);
+    GUARD.set(stack.pages().address());
     Ok(stack::call_on(stack.pages(), f))
 }
+
+/// True while this thread is inside a scope.
+#[must_use]
+#[inline]
+pub fn is_inside() -> bool {
+    INSIDE.get()
+}
+
+/// From now on the program says so before a stack overflow in a scope ends it. Installs a handler of
+/// SIGSEGV, which hands every other fault on to the one that was there before.
+///
+/// # Errors
+/// As sigaction(2).
+pub fn explain_overflow() -> io::Result<()> {
+    signals::explain_faults(|address| {
+        let below = GUARD.get().wrapping_sub(address);
+        (1..=GUARD_BYTES).contains(&below).then_some(
+            "the stack of a scope overflowed into its guard; \
+             give the closure a larger one with scope::with_stack",
+        )
+    })
+}
+
+/// The least that a guard page has on any machine.
+const GUARD_BYTES: usize = 4096;
 
 /// A stack on loan. Wiped and handed back however the closure ends.
 struct Lease(Option<Locked>);
 
 impl Lease {
-    fn take() -> Result<Self, Error> {
-        let stack = spare().map_or_else(|| Locked::new(STACK), Ok)?;
-        INSIDE.set(true);
+    fn take(bytes: usize) -> Result<Self, Error> {
+        let stack = spare(bytes).map_or_else(|| Locked::new(bytes.max(CIPHER)), Ok)?;
         Ok(Self(Some(stack)))
     }
 }
 
 /// A stack from the pool that this process has; a child has none of its parent's.
-fn spare() -> Option<Locked> {
+fn spare(bytes: usize) -> Option<Locked> {
     let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    std::iter::from_fn(|| pool.pop()).find(Locked::is_present)
+    // Of just this size: a larger one would cost a longer search.
+    let fits = |stack: &Locked| (bytes..=bytes.max(CIPHER)).contains(&stack.len());
+    let place = pool
+        .iter()
+        .rposition(|stack| fits(stack) && stack.is_present())?;
+    Some(pool.swap_remove(place))
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         INSIDE.set(false);
+        GUARD.set(0);
         registers::clear_vectors();
         let Some(mut stack) = self.0.take() else {
             return;
         };
-        stack.wipe();
+        stack::wipe_used(stack.pages());
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.retain(Locked::is_present);
         if pool.len() < SPARE {
             pool.push(stack);
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A locked alternate stack for this thread's signal handlers.
+struct Alternate(Locked);
 
-    #[test]
-    fn runs_on_another_stack_and_returns() {
-        let here = 0_u8;
-        let far = scope(|| {
-            let there = 0_u8;
-            (&raw const there).addr().abs_diff((&raw const here).addr())
-        });
-        assert!(
-            far.unwrap() > STACK,
-            "the closure ran on the caller's stack"
-        );
-    }
-
-    #[test]
-    fn nested_scopes_stay_where_they_are() {
-        let near = scope(|| {
-            let outer = 0_u8;
-            scope(|| {
-                let inner = 0_u8;
-                (&raw const inner)
-                    .addr()
-                    .abs_diff((&raw const outer).addr())
-            })
-        });
-        assert!(near.unwrap().unwrap() < STACK);
-    }
-
-    #[test]
-    fn a_panic_travels_through_and_the_next_scope_works() {
-        let caught = std::panic::catch_unwind(|| scope(|| panic!("through")));
-        assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"through"));
-        assert_eq!(scope(|| 7).unwrap(), 7);
-    }
-
-    #[test]
-    fn an_overflow_hits_the_guard() {
-        fn descend(depth: u64) -> u64 {
-            let frame = std::hint::black_box([depth; 512]);
-            if frame[0] == 0 {
-                0
-            } else {
-                descend(depth - 1) + frame[511]
-            }
+impl Alternate {
+    fn install() -> Result<(), Error> {
+        // A child keeps running on what it inherits, so it must have one: empty, and locked again.
+        let options = Locked::options().fork(Fork::Wiped);
+        let mut alternate = Self(options.create(signals::least_stack())?);
+        let refused = |error| vmsafe_os::Refused::new(vmsafe_os::Call::Protect, error);
+        signals::use_stack(alternate.0.pages()).map_err(refused)?;
+        // A thread whose locals are gone keeps what it has, and asks again.
+        if ALTERNATE
+            .try_with(|place| place.set(Some(alternate)))
+            .is_ok()
+        {
+            HAS_ALTERNATE.set(true);
         }
-        let run = |depth| {
-            let child = vmsafe_lab::fork_lingering(|| {
-                let _ = scope(|| std::hint::black_box(descend(depth))).unwrap();
-            })?;
-            Ok::<_, vmsafe_lab::Error>(vmsafe_lab::ended_by(child.wait()?))
-        };
-        let fits = match run(4) {
-            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
-                eprintln!("NOT RUN: {error}");
-                return;
-            }
-            fits => fits.unwrap(),
-        };
-        assert_eq!(fits, None, "the control: a depth that fits");
-        // Each frame holds 4 KiB.
-        let deeper = run(STACK as u64 / 4096 + 1).unwrap();
-        assert_eq!(deeper, Some(11), "SIGSEGV");
-    }
-
-    #[test]
-    fn leaves_the_stack_zero() {
-        let canary = [0xA5_u8; 64];
-        let mut lease = Lease::take().unwrap();
-        let stack = lease.0.as_mut().unwrap();
-        stack::call_on(stack.pages(), || std::hint::black_box([canary[0]; 4096]));
-        let dirty = |stack: &Locked| stack.windows(64).filter(|bytes| **bytes == canary).count();
-        assert!(dirty(stack) > 0, "the control left nothing on the stack");
-        let mut stack = lease.0.take().unwrap();
-        stack.wipe();
-        assert_eq!(dirty(&stack), 0);
-        drop(lease);
+        Ok(())
     }
 }
+
+impl Drop for Alternate {
+    fn drop(&mut self) {
+        HAS_ALTERNATE.set(false);
+        // Fails on the alternate stack itself only, where no thread ends.
+        let _ = signals::leave_stack(self.0.pages());
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -28,7 +28,7 @@ use rustix::mm::{self, MapFlags, MremapFlags, ProtFlags};
 use zeroize::Zeroize;
 
 use super::memory;
-use crate::contract::{Advice, Answer, Fork, Region, Source, Span};
+use crate::contract::{Advice, Answer, AroundFork, Fork, Region, Source, Span};
 use crate::refused::{Call, Refused};
 
 /// A region and what a child shall find there.
@@ -108,6 +108,27 @@ pub(super) fn forget_file(file: BorrowedFd<'_>) {
     registry().files.retain(|known| *known != file);
 }
 
+/// What else runs around a fork. A place each, so that the handlers need no lock to read them.
+static HOOKS: [OnceLock<&'static dyn AroundFork>; 4] = [const { OnceLock::new() }; 4];
+
+fn hooks() -> impl Iterator<Item = &'static dyn AroundFork> {
+    HOOKS.iter().filter_map(|place| place.get().copied())
+}
+
+/// Runs `hook` around every fork from now on.
+pub(super) fn hook(hook: &'static dyn AroundFork) -> Answer<bool> {
+    install()?;
+    let is_there = hooks().any(|there| ptr::addr_eq(there, hook));
+    if is_there || HOOKS.iter().any(|place| place.set(hook).is_ok()) {
+        return Ok(true);
+    }
+    Err(Refused::because(
+        Call::OnFork,
+        io::ErrorKind::OutOfMemory,
+        "more hooks than there are places for",
+    ))
+}
+
 fn install() -> Answer<()> {
     static INSTALLED: OnceLock<i32> = OnceLock::new();
     let errno = *INSTALLED.get_or_init(|| {
@@ -124,6 +145,8 @@ fn install() -> Answer<()> {
 }
 
 extern "C" fn prepare() {
+    // First the hooks: who holds one of their locks may be about to take the registry's.
+    hooks().for_each(AroundFork::before);
     let mut registry = registry();
     let mut handshake = false;
     let here = epoch();
@@ -147,6 +170,16 @@ extern "C" fn prepare() {
 }
 
 extern "C" fn in_parent() {
+    settle_parent();
+    hooks().for_each(|hook| hook.after(false));
+}
+
+extern "C" fn in_child() {
+    settle_child();
+    hooks().for_each(|hook| hook.after(true));
+}
+
+fn settle_parent() {
     // SAFETY: this thread filled the cell in `prepare` and holds the lock; see `Held`.
     let Some(mut registry) = (unsafe { (*HELD.0.get()).take() }) else {
         return;
@@ -163,7 +196,7 @@ extern "C" fn in_parent() {
     registry.entries.iter_mut().for_each(drop_copy);
 }
 
-extern "C" fn in_child() {
+fn settle_child() {
     // SAFETY: the child is the only copy of the thread that filled the cell; see `Held`.
     let Some(mut registry) = (unsafe { (*HELD.0.get()).take() }) else {
         return;
@@ -300,8 +333,7 @@ fn release(copy: Span) {
 /// the kernel zeroes in a child.
 pub(super) fn epoch() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
-    let Some(here) = PAGE.get_or_init(epoch_page) else {
+    let Some(here) = epoch_cell() else {
         // Without such a page the process number serves; it may be used again, but not by a parent.
         return u64::from(std::process::id());
     };
@@ -315,6 +347,12 @@ pub(super) fn epoch() -> u64 {
         Ok(_) => next,
         Err(other) => other,
     }
+}
+
+/// Where the epoch stands.
+pub(super) fn epoch_cell() -> Option<&'static AtomicU64> {
+    static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
+    *PAGE.get_or_init(epoch_page)
 }
 
 fn epoch_page() -> Option<&'static AtomicU64> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::contract::{
-    Access, Advice, Answer, Evidence, Facts, FileSystem, Fork, Hibernation, Kernel, LockLimit,
-    ReadBack, Region, Source, Span, Store,
+    Access, Advice, Answer, AroundFork, Evidence, Facts, FileSystem, Fork, Hibernation, Kernel,
+    LockLimit, ReadBack, Region, Source, Span, Store,
 };
 
 /// Another kernel, seen step by step. Questions are no steps; only what changes something is.
@@ -111,6 +111,14 @@ impl Kernel for Steps {
 
     fn is_inherited(&self, region: Region) -> bool {
         self.inner.is_inherited(region)
+    }
+
+    fn epoch_cell(&self) -> Option<&'static AtomicU64> {
+        self.inner.epoch_cell()
+    }
+
+    fn around_fork(&self, hook: &'static dyn AroundFork) -> Answer<bool> {
+        self.inner.around_fork(hook)
     }
 
     fn lock_limit(&self) -> Answer<LockLimit> {

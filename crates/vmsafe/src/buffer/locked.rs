@@ -40,9 +40,9 @@ pub struct Locked {
 /// How a [`Locked`] shall be made.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    kernel: &'static dyn Kernel,
+    pub(crate) kernel: &'static dyn Kernel,
     demands: Demands,
-    fork: Fork,
+    pub(crate) fork: Fork,
 }
 
 impl Default for Options {

@@ -1,0 +1,58 @@
+//! `allocator_api2`: collections whose elements lie in a heap.
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+use allocator_api2::alloc::{AllocError, Allocator};
+
+use super::Heap;
+
+// SAFETY: memory is valid until freed, for chunks outlive what is lent of them; copies of a handle
+// are the same heap, so any of them frees what another lent.
+unsafe impl Allocator for Heap {
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        let at = self.lend(layout).map_err(|_| AllocError)?;
+        Ok(NonNull::slice_from_raw_parts(at, layout.size()))
+    }
+
+    fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        // All that a heap lends is zero.
+        self.allocate(layout)
+    }
+
+    unsafe fn deallocate(&self, at: NonNull<u8>, _layout: Layout) {
+        // SAFETY: the trait's contract: lent by this heap, and given up.
+        unsafe { self.free(at) }
+    }
+
+    unsafe fn grow(
+        &self,
+        at: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: the trait's contract is the one of `resize`.
+        let at = unsafe { self.resize(at, old, new) }.map_err(|_| AllocError)?;
+        Ok(NonNull::slice_from_raw_parts(at, new.size()))
+    }
+
+    unsafe fn grow_zeroed(
+        &self,
+        at: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: as in `grow`, which zeroes too.
+        unsafe { self.grow(at, old, new) }
+    }
+
+    unsafe fn shrink(
+        &self,
+        at: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: as in `grow`.
+        unsafe { self.grow(at, old, new) }
+    }
+}

@@ -1,0 +1,105 @@
+//! Cache: the slab of each class that a thread lends from without asking anyone.
+//!
+//! One slab for each class up to 4 KiB, so a thread that uses every class hoards 176 KiB at most;
+//! all of it goes back when the thread ends, and what is wholly free when the quota is full.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::class::CACHED;
+use super::home::Home;
+use super::slab::Slab;
+
+/// How many heaps have caches. Later ones work under the lock of a shelf.
+pub(super) const HEAPS: usize = 4;
+
+/// Those heaps, for the end of a thread.
+static HOMES: [OnceLock<&'static Home>; HEAPS] = [const { OnceLock::new() }; HEAPS];
+
+type Row = [Cell<Option<&'static Slab>>; CACHED];
+
+thread_local! {
+    /// This thread's name as an owner; 0 before its first slab, and after its last.
+    static TOKEN: Cell<u64> = const { Cell::new(0) };
+    static CURRENT: [Row; HEAPS] = const { [const { [const { Cell::new(None) }; CACHED] }; HEAPS] };
+    static LEAVER: Leaver = const { Leaver };
+}
+
+/// Gives everything back when its thread ends.
+struct Leaver;
+
+impl Drop for Leaver {
+    fn drop(&mut self) {
+        for home in HOMES.iter().filter_map(OnceLock::get) {
+            for class in 0..CACHED {
+                if let Some(slab) = replace(home, class, None) {
+                    home.retire(slab);
+                }
+            }
+        }
+        // Destructors that run later still lend and free, without a cache.
+        TOKEN.set(0);
+    }
+}
+
+/// Gives `home` a place in the caches, if one is left.
+pub(super) fn enter(home: &'static Home) {
+    if let Some(place) = HOMES.get(home.row()) {
+        // Ids are given once, so the place is empty.
+        let _ = place.set(home);
+    }
+}
+
+/// This thread's name as an owner of slabs of `home`. Without a token it is a number that no slab has.
+#[inline]
+pub(super) fn name(home: &Home) -> u64 {
+    TOKEN.get() + home.row() as u64
+}
+
+/// A slot of the slab that this thread has of the class, if one is ready.
+#[inline]
+pub(super) fn take(home: &Home, class: usize) -> Option<(&'static Slab, usize)> {
+    let slab = current(home, class)?;
+    slab.take_ready().map(|index| (slab, index))
+}
+
+/// The slab that this thread has of the class.
+#[inline]
+pub(super) fn current(home: &Home, class: usize) -> Option<&'static Slab> {
+    CURRENT.with(|rows| rows.get(home.row())?.get(class)?.get())
+}
+
+/// Puts another slab there, and returns what was there.
+pub(super) fn replace(
+    home: &Home,
+    class: usize,
+    slab: Option<&'static Slab>,
+) -> Option<&'static Slab> {
+    CURRENT.with(|rows| rows.get(home.row())?.get(class)?.replace(slab))
+}
+
+/// The name under which this thread may own a slab of the class; `None` when it may not: the class
+/// is too large, the heap came too late, or the thread is ending.
+pub(super) fn enlist(home: &Home, class: usize) -> Option<u64> {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    if class >= CACHED || home.row() >= HEAPS || LEAVER.try_with(|_| ()).is_err() {
+        return None;
+    }
+    if TOKEN.get() == 0 {
+        // Room between two tokens for the rows of all heaps.
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        TOKEN.set(number * (HEAPS as u64 + 1));
+    }
+    Some(name(home))
+}
+
+/// Gives back the slabs that this thread has and uses no slot of.
+pub(super) fn flush(home: &'static Home) {
+    for class in 0..CACHED {
+        let idle = current(home, class).filter(|slab| slab.collect() && slab.is_all_free());
+        if idle.is_some() {
+            replace(home, class, None).map(|slab| home.retire(slab));
+        }
+    }
+}

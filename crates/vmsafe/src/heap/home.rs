@@ -1,0 +1,395 @@
+//! Home: one heap's shelves and pool, and the paths through them.
+//!
+//! ```text
+//!   lend   cache ──empty──► shelf of the class ──empty──► pool ──empty──► one more chunk
+//!   free   own slab: two bits and a wipe   ·   another's: one atomic bit, seldom the shelf
+//! ```
+//!
+//! Locks are taken in this order: a shelf's, the pool's, and below it those of the system room.
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
+
+use vmsafe_os::{Call, Fork, Kernel, Refused};
+
+use super::bytes;
+use super::class::{self, CLASSES, GRANULE};
+use super::crime::{Crime, stop};
+use super::pool::Pool;
+use super::shelf::Shelf;
+use super::slab::{Kind, NOBODY, Slab};
+use super::sync::{Mutex, MutexGuard, lock};
+use super::{busy, cache, map};
+use crate::buffer::locked;
+use crate::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Where a kernel without a cell of its own is looked at: never equal, so it is always asked.
+static NEVER: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// One heap. Never given back: its memory is, chunk by chunk.
+#[derive(Debug)]
+pub(super) struct Home {
+    id: u32,
+    row: usize,
+    kernel: &'static dyn Kernel,
+    cell: &'static AtomicU64,
+    epoch: AtomicU64,
+    fork: Fork,
+    hardened: bool,
+    canary: Option<u64>,
+    extra: usize,
+    /// Slots up to this size are wiped in line; 0 when there are canaries to look at first.
+    inline_wipe: usize,
+    shelves: [Shelf; CLASSES],
+    pool: Mutex<Pool>,
+}
+
+impl Home {
+    pub(super) fn new(
+        id: u32,
+        options: locked::Options,
+        hardened: bool,
+        canary: Option<u64>,
+    ) -> Self {
+        let (kernel, fork) = (options.kernel, options.fork);
+        Self {
+            id,
+            row: cache::HEAPS.min(id as usize),
+            kernel,
+            cell: kernel.epoch_cell().unwrap_or(&NEVER),
+            epoch: AtomicU64::new(kernel.epoch()),
+            fork,
+            hardened,
+            canary,
+            inline_wipe: if canary.is_some() { 0 } else { bytes::FEW },
+            extra: if canary.is_some() { bytes::CANARY } else { 0 },
+            shelves: std::array::from_fn(|_| Shelf::new()),
+            pool: Mutex::new(Pool::new(id, options)),
+        }
+    }
+
+    /// Its row in the caches; [`cache::HEAPS`] when it has none.
+    #[inline]
+    pub(super) fn row(&self) -> usize {
+        self.row
+    }
+
+    #[inline]
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub(super) fn kernel(&self) -> &'static dyn Kernel {
+        self.kernel
+    }
+
+    pub(super) fn shelves(&self) -> &[Shelf] {
+        &self.shelves
+    }
+
+    pub(super) fn pool(&self) -> MutexGuard<'_, Pool> {
+        lock(&self.pool)
+    }
+
+    /// Bytes at the end of each slot that are not lent.
+    #[inline]
+    pub(super) fn extra(&self) -> usize {
+        self.extra
+    }
+
+    /// The class of a layout; `None` for a run.
+    #[inline]
+    pub(super) fn class(&self, layout: Layout) -> Option<usize> {
+        class::of(class::padded(layout, self.extra())).filter(|_| layout.align() <= GRANULE)
+    }
+
+    /// True when the process is the one that the heap is whole in, and that can be told by a look.
+    #[inline]
+    fn is_surely_here(&self) -> bool {
+        self.cell.load(Ordering::Relaxed) == self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// False in a process that a bare clone(2) made: no handler told this heap what became of it.
+    fn is_here(&self) -> bool {
+        self.is_surely_here() || self.kernel.epoch() == self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Lends zeroed memory.
+    #[inline]
+    pub(super) fn lend(&'static self, layout: Layout) -> Result<NonNull<u8>, Error> {
+        match self.lend_ready(layout) {
+            Some(at) => Ok(at),
+            None => self.lend_slowly(layout),
+        }
+    }
+
+    /// The short path: a small slot that this thread has ready. It calls nothing.
+    #[inline]
+    fn lend_ready(&self, layout: Layout) -> Option<NonNull<u8>> {
+        // A layout's size is below 2^63.
+        let size = layout.size() + self.extra;
+        if layout.align() > 16 || size > class::NEAR || !self.is_surely_here() {
+            return None;
+        }
+        let (slab, index) = cache::take(self, class::of(size)?)?;
+        Some(self.hand_out(slab, index))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lend_slowly(&'static self, layout: Layout) -> Result<NonNull<u8>, Error> {
+        if !self.is_here() {
+            return Err(Error::System(Refused::because(
+                Call::OnFork,
+                std::io::ErrorKind::Unsupported,
+                "this process was made by a bare clone, which runs no fork handler",
+            )));
+        }
+        let _busy = busy::enter();
+        let attempt = || match self.class(layout) {
+            Some(class) => self.lend_slot(class),
+            None => self.lend_run(layout),
+        };
+        match attempt() {
+            Err(Error::LockLimit { .. }) => {
+                cache::flush(self);
+                attempt()
+            }
+            other => other,
+        }
+    }
+
+    /// Lends of the slab that this thread has, or of another that it gets; or off the shelf.
+    fn lend_slot(&'static self, class: usize) -> Result<NonNull<u8>, Error> {
+        let shelf = &self.shelves[class];
+        let Some(token) = cache::enlist(self, class) else {
+            return self.lend_shared(class);
+        };
+        if let Some(slab) = cache::current(self, class) {
+            let index = slab.take();
+            let index = index.or_else(|| slab.collect().then(|| slab.take()).flatten());
+            if let Some(index) = index {
+                return Ok(self.hand_out(slab, index));
+            }
+            cache::replace(self, class, None);
+            self.retire(slab);
+        }
+        let slab = match shelf.claim(token) {
+            Some(slab) => slab,
+            None => {
+                let slab = self.pool().slab(class)?;
+                slab.set_owner(token);
+                slab
+            }
+        };
+        cache::replace(self, class, Some(slab));
+        Ok(self.hand_out_first(slab))
+    }
+
+    fn lend_shared(&'static self, class: usize) -> Result<NonNull<u8>, Error> {
+        loop {
+            if let Some((slab, index)) = self.shelves[class].take() {
+                return Ok(self.hand_out(slab, index));
+            }
+            let slab = self.pool().slab(class)?;
+            let slot = slab.take().expect("a slab begins with all its slots free");
+            self.retire(slab);
+            return Ok(self.hand_out(slab, slot));
+        }
+    }
+
+    fn lend_run(&self, layout: Layout) -> Result<NonNull<u8>, Error> {
+        let size = layout.size().saturating_add(self.extra());
+        let limit = isize::MAX.unsigned_abs() - layout.align() - GRANULE;
+        if size > limit {
+            return Err(Error::Size {
+                len: layout.size(),
+                because: "it exceeds the address space",
+            });
+        }
+        let slab = self.pool().run(size, layout.align())?;
+        // SAFETY: the base of a run that was just made for this caller.
+        let at = unsafe { bytes::slot(slab.base(), 0) };
+        self.check_out(at, slab.bytes());
+        Ok(at)
+    }
+
+    fn hand_out_first(&self, slab: &Slab) -> NonNull<u8> {
+        let index = slab
+            .take()
+            .expect("a slab that was found to have a free slot");
+        self.hand_out(slab, index)
+    }
+
+    #[inline]
+    fn hand_out(&self, slab: &Slab, index: usize) -> NonNull<u8> {
+        let size = slab.size();
+        // SAFETY: a slot of the slab lies within its chunk.
+        let at = unsafe { bytes::slot(slab.base(), index * size) };
+        self.check_out(at, size);
+        at
+    }
+
+    #[inline]
+    fn check_out(&self, at: NonNull<u8>, size: usize) {
+        if self.hardened {
+            // SAFETY: the slot was free until now and is nobody else's yet.
+            let zero = unsafe { bytes::is_zero(at, size) };
+            if !zero {
+                stop(Crime::WrittenAfterFree, at.addr().get());
+            }
+        }
+        if let Some(canary) = self.canary {
+            let value = canary ^ at.addr().get() as u64;
+            // SAFETY: as above.
+            unsafe { bytes::set_canary(at, size, value) };
+        }
+    }
+
+    /// Wipes memory and takes it back.
+    ///
+    /// # Safety
+    /// Nobody uses what `at` points to any more. Whether it was lent is found out here.
+    #[inline]
+    pub(super) unsafe fn free(&'static self, at: NonNull<u8>) {
+        let address = at.addr().get();
+        let Some(slab) = map::find(address) else {
+            stop(Crime::Foreign, address);
+        };
+        let (index, size) = (slab.index_of(address), slab.size());
+        // The short path: an own slab's small slot. It calls nothing.
+        if let Some(index) = index
+            && slab.owner() == cache::name(self)
+            && size <= self.inline_wipe
+            && self.is_surely_here()
+        {
+            slab.check_lent(index);
+            // SAFETY: a slot that is lent, of a slab that this thread owns, and out of use.
+            unsafe { bytes::wipe_few(at, size) };
+            return slab.put(index);
+        }
+        // SAFETY: as the caller promised.
+        unsafe { self.free_slowly(slab, index, at) }
+    }
+
+    /// Frees what is large or has a canary, a run, or into a slab of another thread or of nobody;
+    /// and finds out what is wrong with an address at which nothing starts.
+    ///
+    /// # Safety
+    /// As [`Home::free`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn free_slowly(
+        &'static self,
+        slab: &'static Slab,
+        index: Option<usize>,
+        at: NonNull<u8>,
+    ) {
+        if slab.home() != self.id {
+            stop(Crime::Foreign, at.addr().get());
+        }
+        if !self.is_here() {
+            // The pages are not this process's.
+            return;
+        }
+        let _busy = busy::enter();
+        match index {
+            // SAFETY: as the caller promised.
+            Some(index) => unsafe { self.free_slot(slab, index, at) },
+            None if slab.is_run_at(at.addr().get()) => {
+                slab.give_run();
+                // SAFETY: a whole run that is out of use.
+                unsafe { self.take_back(at, slab.bytes()) };
+                self.pool().release(slab);
+            }
+            None => accuse(slab, at.addr().get()),
+        }
+    }
+
+    /// # Safety
+    /// As [`Home::free`].
+    unsafe fn free_slot(&'static self, slab: &'static Slab, index: usize, at: NonNull<u8>) {
+        slab.check_lent(index);
+        let class = slab.class();
+        // SAFETY: a slot that is lent and out of use.
+        unsafe { self.take_back(at, slab.size()) };
+        if slab.owner() == cache::name(self) {
+            return slab.put(index);
+        }
+        if let Some(empty) = self.shelves[class].give(slab, index, self.id, class) {
+            self.pool().release(empty);
+        }
+    }
+
+    /// # Safety
+    /// A whole slot or run that nobody uses.
+    unsafe fn take_back(&self, at: NonNull<u8>, size: usize) {
+        if let Some(canary) = self.canary {
+            let value = canary ^ at.addr().get() as u64;
+            // SAFETY: as the caller promised.
+            let intact = unsafe { bytes::has_canary(at, size, value) };
+            // In a child that found the slot wiped, so was the canary.
+            // SAFETY: as above.
+            let wiped = || self.fork == Fork::Wiped && unsafe { bytes::is_zero(at, size) };
+            if !intact && !wiped() {
+                stop(Crime::Overrun, at.addr().get());
+            }
+        }
+        // SAFETY: slots and runs are aligned to 16 bytes and multiples of them; out of use.
+        unsafe { bytes::wipe(at, size) };
+    }
+
+    /// Takes a slab from the thread that had it.
+    pub(super) fn retire(&self, slab: &'static Slab) {
+        if let Some(empty) = self.shelves[slab.class()].release(slab) {
+            self.pool().release(empty);
+        }
+    }
+
+    /// Bytes that may be used at an address that was lent; `None` for any other address.
+    pub(super) fn usable(&self, at: NonNull<u8>) -> Option<usize> {
+        let address = at.addr().get();
+        let slab = map::find(address).filter(|slab| slab.home() == self.id)?;
+        let size = match slab.index_of(address) {
+            Some(index) if slab.is_lent(index) => slab.size(),
+            None if slab.is_run_at(address) => slab.bytes(),
+            _ => return None,
+        };
+        Some(size - self.extra())
+    }
+
+    /// In a child: takes stock of what the fork left.
+    pub(super) fn adopt(&'static self) {
+        if self.fork == Fork::Absent {
+            self.pool().lose();
+            self.shelves.iter().for_each(Shelf::clear);
+            for class in 0..class::CACHED {
+                cache::replace(self, class, None);
+            }
+        } else {
+            // The threads that owned these are not in this process.
+            let slabs: Vec<_> = self.pool().slabs().collect();
+            let own = cache::name(self);
+            for slab in slabs.into_iter().filter(|slab| is_orphan(slab, own)) {
+                self.retire(slab);
+            }
+        }
+        self.epoch.store(self.kernel.epoch(), Ordering::Relaxed);
+    }
+}
+
+fn is_orphan(slab: &Slab, own: u64) -> bool {
+    slab.kind() == Kind::Slots && slab.owner() != NOBODY && slab.owner() != own
+}
+
+/// What a free of an address that starts no slot means.
+#[cold]
+fn accuse(slab: &Slab, address: usize) {
+    match slab.kind() {
+        // Its parent's: the pages are not here, and there is nothing to wipe.
+        Kind::Lost => {}
+        Kind::Vacant | Kind::Spare => stop(Crime::DoubleFree, address),
+        Kind::Slots | Kind::Run => stop(Crime::Misaligned, address),
+    }
+}

@@ -1,0 +1,397 @@
+//! Slab: the book of one row of equal slots, kept outside the secret pages.
+//!
+//! ```text
+//!   free     a bit per slot; one party at a time changes it: the thread that owns the slab, or
+//!            whoever holds the shelf's lock
+//!   ready    the part of one word of `free` that is lent next
+//!   remote   a bit per slot that somebody else gave back; anyone sets, the owner collects
+//!
+//!   slot:   free=0 remote=0  lent          ── free by the owner ──►  free=1
+//!           free=0 remote=1  given back    ── collect ──►            free=1 remote=0
+//!           free=1 remote=1  freed twice: found by the second free, by collect, or by take
+//! ```
+//!
+//! **Why that finds every double free.** A free by the owner looks at both bits before it sets one; a
+//! free by another sets `remote` in one atomic step, and looks at both. If two run at once and both
+//! miss each other, `free` and `remote` both stand, and the slot cannot be lent again before `take`
+//! or `collect` has seen that. What cannot be told apart from a right free, here or anywhere, is a
+//! second free after the slot was lent again.
+//!
+//! Books are never given back to the system: an address found in the map by a wrong free leads to a
+//! book, perhaps of another slab by now, and never to nothing.
+
+use super::class::{self, SIZES, SLOTS};
+use super::crime::{Crime, stop};
+use super::sync::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+
+/// Words of a bit per slot.
+pub(super) const WORDS: usize = SLOTS / 64;
+
+/// The owner of a slab that no thread owns.
+pub(super) const NOBODY: u64 = u64::MAX;
+
+/// What a book describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// Nothing; it waits to be used.
+    Spare,
+    /// A row of slots.
+    Slots,
+    /// One run of granules.
+    Run,
+    /// The granules of a chunk that nobody has.
+    Vacant,
+    /// Pages that this process lost in a fork.
+    Lost,
+}
+
+/// Where a slab is, as far as its shelf knows. Changes under the shelf's lock only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Place {
+    /// With a thread.
+    Owned,
+    /// On the shelf, with slots to lend.
+    Shelved,
+    /// Nowhere: all its slots are lent.
+    Full,
+}
+
+/// The book.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Slab {
+    // First cache line: what the owner changes, and needs for it.
+    base: AtomicPtr<u8>,
+    owner: AtomicU64,
+    free: [AtomicU64; WORDS],
+    /// The bits of one word of `free` that are lent next. Slots go round: what was freed a moment
+    /// ago is lent last, so that a program need not wait for its own free to lend again.
+    ready: AtomicU64,
+    size: AtomicU32,
+    reciprocal: AtomicU32,
+    // Second: what seldom changes.
+    bytes: AtomicUsize,
+    home: AtomicU32,
+    spot: AtomicU32,
+    slots: AtomicU16,
+    word: AtomicU8,
+    class: AtomicU8,
+    kind: AtomicU8,
+    place: AtomicU8,
+    // Third: what others write.
+    remote: Remote,
+}
+
+/// A line of its own, so that the frees of others disturb the owner's no more than they must.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Remote([AtomicU64; WORDS]);
+
+/// What is to be done after a slot was given back from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    /// Nothing.
+    Quiet,
+    /// The shelf is to be put in order: the slab was full, or is empty now.
+    Due,
+}
+
+impl Slab {
+    pub(super) fn spare() -> Self {
+        Self {
+            base: AtomicPtr::new(std::ptr::null_mut()),
+            owner: AtomicU64::new(NOBODY),
+            free: std::array::from_fn(|_| AtomicU64::new(0)),
+            size: AtomicU32::new(0),
+            reciprocal: AtomicU32::new(0),
+            home: AtomicU32::new(u32::MAX),
+            slots: AtomicU16::new(0),
+            class: AtomicU8::new(0),
+            kind: AtomicU8::new(Kind::Spare as u8),
+            remote: Remote(std::array::from_fn(|_| AtomicU64::new(0))),
+            place: AtomicU8::new(Place::Owned as u8),
+            spot: AtomicU32::new(0),
+            bytes: AtomicUsize::new(0),
+            ready: AtomicU64::new(0),
+            word: AtomicU8::new(0),
+        }
+    }
+
+    /// Opens the book for a row of free slots of `class` at `base`.
+    pub(super) fn open_slots(&self, home: u32, base: *mut u8, class: usize) {
+        let slots = class::slots(class);
+        let bytes = class::granules(class) * class::GRANULE;
+        self.open(Kind::Slots, home, base, bytes);
+        self.size.store(SIZES[class], Relaxed);
+        // Rounded up: exact for offsets below 2^16, for the error stays below 2^-16 of a slot.
+        let reciprocal = (1_u64 << 32).div_ceil(u64::from(SIZES[class]));
+        self.reciprocal.store(narrow(reciprocal), Relaxed);
+        self.slots.store(narrow(slots), Relaxed);
+        self.class.store(narrow(class), Relaxed);
+        for word in 0..WORDS {
+            self.free[word].store(self.whole(word), Relaxed);
+            self.remote.0[word].store(0, Relaxed);
+        }
+    }
+
+    /// Opens the book for something that is no row of slots: no index is ever right in it.
+    pub(super) fn open(&self, kind: Kind, home: u32, base: *mut u8, bytes: usize) {
+        self.base.store(base, Relaxed);
+        self.owner.store(NOBODY, Relaxed);
+        self.home.store(home, Relaxed);
+        self.kind.store(kind as u8, Relaxed);
+        self.size.store(0, Relaxed);
+        self.reciprocal.store(0, Relaxed);
+        self.slots.store(u16::from(kind == Kind::Run), Relaxed);
+        self.bytes.store(bytes, Relaxed);
+        self.ready.store(0, Relaxed);
+        self.word.store(0, Relaxed);
+        for word in 0..WORDS {
+            self.free[word].store(0, Relaxed);
+            self.remote.0[word].store(0, Relaxed);
+        }
+    }
+
+    /// All bits of a word that belong to slots.
+    fn whole(&self, word: usize) -> u64 {
+        let slots = usize::from(self.slots.load(Relaxed)).saturating_sub(word * 64);
+        if slots >= 64 {
+            u64::MAX
+        } else {
+            (1 << slots) - 1
+        }
+    }
+
+    #[inline]
+    pub(super) fn base(&self) -> *mut u8 {
+        self.base.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn size(&self) -> usize {
+        self.size.load(Relaxed) as usize
+    }
+
+    #[inline]
+    pub(super) fn home(&self) -> u32 {
+        self.home.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn class(&self) -> usize {
+        usize::from(self.class.load(Relaxed))
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn owner(&self) -> u64 {
+        self.owner.load(Relaxed)
+    }
+
+    pub(super) fn set_owner(&self, owner: u64) {
+        self.owner.store(owner, Relaxed);
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        const KINDS: [Kind; 5] = [
+            Kind::Spare,
+            Kind::Slots,
+            Kind::Run,
+            Kind::Vacant,
+            Kind::Lost,
+        ];
+        KINDS[usize::from(self.kind.load(Relaxed))]
+    }
+
+    pub(super) fn set_kind(&self, kind: Kind) {
+        self.kind.store(kind as u8, Relaxed);
+    }
+
+    pub(super) fn place(&self) -> Place {
+        const PLACES: [Place; 3] = [Place::Owned, Place::Shelved, Place::Full];
+        PLACES[usize::from(self.place.load(SeqCst))]
+    }
+
+    /// Under the shelf's lock only.
+    pub(super) fn set_place(&self, place: Place) {
+        self.place.store(place as u8, SeqCst);
+    }
+
+    /// Where on its shelf it stands; under the shelf's lock only.
+    pub(super) fn spot(&self) -> usize {
+        self.spot.load(Relaxed) as usize
+    }
+
+    pub(super) fn set_spot(&self, spot: usize) {
+        self.spot.store(narrow(spot), Relaxed);
+    }
+
+    /// Which slot starts at `address`; `None` when none does, and for a run.
+    ///
+    /// One multiplication divides and tells that nothing remains: the reciprocal is rounded up, so
+    /// the fraction of a whole quotient is less than the reciprocal, and that of another is not
+    /// (exact for offsets and sizes below 2^16).
+    #[inline]
+    pub(super) fn index_of(&self, address: usize) -> Option<usize> {
+        let offset = address.wrapping_sub(self.base().addr()) as u64;
+        let reciprocal = self.reciprocal.load(Relaxed);
+        let product = offset.wrapping_mul(u64::from(reciprocal));
+        let (index, fraction) = ((product >> 32) as usize, product & u64::from(u32::MAX));
+        let right =
+            fraction < u64::from(reciprocal) && index < usize::from(self.slots.load(Relaxed));
+        right.then_some(index)
+    }
+
+    /// The address of a slot, for reports.
+    fn address(&self, index: usize) -> usize {
+        self.base().addr() + index * self.size()
+    }
+
+    /// Lends a slot. By the owner, or under the shelf's lock.
+    pub(super) fn take(&self) -> Option<usize> {
+        if self.ready.load(Relaxed) == 0 {
+            self.turn()?;
+        }
+        self.take_ready()
+    }
+
+    /// Lends a slot of the word that is being lent from, if it has one.
+    #[inline]
+    pub(super) fn take_ready(&self) -> Option<usize> {
+        let ready = self.ready.load(Relaxed);
+        if ready == 0 {
+            return None;
+        }
+        let word = usize::from(self.word.load(Relaxed)) % WORDS;
+        let bit = ready & ready.wrapping_neg();
+        let index = word * 64 + ready.trailing_zeros() as usize;
+        if self.remote.0[word].load(Relaxed) & bit != 0 {
+            stop(Crime::DoubleFree, self.address(index));
+        }
+        self.ready.store(ready ^ bit, Relaxed);
+        let free = &self.free[word];
+        free.store(free.load(Relaxed) & !bit, Relaxed);
+        Some(index)
+    }
+
+    /// Goes on to the next word with a free slot.
+    fn turn(&self) -> Option<()> {
+        let last = usize::from(self.word.load(Relaxed));
+        let next = (1..=WORDS).map(|step| (last + step) % WORDS);
+        for word in next {
+            let bits = self.free[word].load(Relaxed);
+            if bits != 0 {
+                self.word.store(narrow(word), Relaxed);
+                self.ready.store(bits, Relaxed);
+                return Some(());
+            }
+        }
+        None
+    }
+
+    /// True when a slot is not free.
+    pub(super) fn is_lent(&self, index: usize) -> bool {
+        self.free_bits(index / 64) >> (index % 64) & 1 == 0
+    }
+
+    /// True when this is a run, lent, that starts at `address`.
+    pub(super) fn is_run_at(&self, address: usize) -> bool {
+        self.kind() == Kind::Run && self.base().addr() == address
+    }
+
+    /// Stops the program when a slot is free already.
+    #[inline]
+    pub(super) fn check_lent(&self, index: usize) {
+        let (word, bit) = (index / 64 % WORDS, index % 64);
+        let bits = self.free[word].load(Relaxed) | self.remote.0[word].load(Relaxed);
+        if bits >> bit & 1 != 0 {
+            stop(Crime::DoubleFree, self.address(index));
+        }
+    }
+
+    /// Takes a slot back from the owner's own hand; it was checked to be lent.
+    #[inline]
+    pub(super) fn put(&self, index: usize) {
+        let free = &self.free[index / 64 % WORDS];
+        free.store(free.load(Relaxed) | 1 << (index % 64), Relaxed);
+    }
+
+    /// Takes a slot back from anyone.
+    pub(super) fn give(&self, index: usize) -> Given {
+        let (word, bit) = (index / 64, 1 << (index % 64));
+        // Released, for the wipe comes before it; in one order with `place`, for `release`.
+        let before = self.remote.0[word].fetch_or(bit, SeqCst);
+        if (before | self.free[word].load(Relaxed)) & bit != 0 {
+            stop(Crime::DoubleFree, self.address(index));
+        }
+        match self.place() {
+            Place::Owned => Given::Quiet,
+            Place::Full => Given::Due,
+            Place::Shelved if self.is_all_free() => Given::Due,
+            Place::Shelved => Given::Quiet,
+        }
+    }
+
+    /// Marks a run as given back.
+    pub(super) fn give_run(&self) {
+        if self.remote.0[0].fetch_or(1, AcqRel) != 0 {
+            stop(Crime::DoubleFree, self.base().addr());
+        }
+    }
+
+    /// Makes what others gave back free. By the owner, or under the shelf's lock. True when there
+    /// is a slot to lend.
+    pub(super) fn collect(&self) -> bool {
+        let mut any = 0;
+        for word in 0..WORDS {
+            let mut bits = self.free[word].load(Relaxed);
+            if self.remote.0[word].load(Relaxed) != 0 {
+                let given = self.remote.0[word].swap(0, Acquire);
+                if given & bits != 0 {
+                    let bit = (given & bits).trailing_zeros() as usize;
+                    stop(Crime::DoubleFree, self.address(word * 64 + bit));
+                }
+                bits |= given;
+                self.free[word].store(bits, Relaxed);
+            }
+            any |= bits;
+        }
+        any != 0
+    }
+
+    /// True when somebody gave a slot back that was not collected.
+    pub(super) fn has_remote(&self) -> bool {
+        self.remote.0.iter().any(|word| word.load(SeqCst) != 0)
+    }
+
+    /// True when no slot is lent. Certain under the shelf's lock and for the owner.
+    pub(super) fn is_all_free(&self) -> bool {
+        (0..WORDS).all(|word| self.free_bits(word) == self.whole(word))
+    }
+
+    /// How many slots are free.
+    pub(super) fn count_free(&self) -> usize {
+        let ones = |word| self.free_bits(word).count_ones() as usize;
+        (0..WORDS).map(ones).sum()
+    }
+
+    /// How many slots there are.
+    pub(super) fn count_slots(&self) -> usize {
+        usize::from(self.slots.load(Relaxed))
+    }
+
+    fn free_bits(&self, word: usize) -> u64 {
+        self.remote.0[word].load(SeqCst) | self.free[word].load(SeqCst)
+    }
+}
+
+/// A number that is known to fit.
+fn narrow<T, U: TryFrom<T>>(number: T) -> U {
+    U::try_from(number).unwrap_or_else(|_| unreachable!("the tables of `class` keep it small"))
+}

@@ -1,0 +1,107 @@
+use std::thread;
+
+use super::*;
+
+#[test]
+fn runs_on_another_stack_and_returns() {
+    let here = 0_u8;
+    let far = scope(|| {
+        let there = 0_u8;
+        (&raw const there).addr().abs_diff((&raw const here).addr())
+    });
+    assert!(
+        far.unwrap() > STACK,
+        "the closure ran on the caller's stack"
+    );
+}
+
+#[test]
+fn nested_scopes_stay_where_they_are() {
+    let near = scope(|| {
+        let outer = 0_u8;
+        scope(|| {
+            let inner = 0_u8;
+            (&raw const inner)
+                .addr()
+                .abs_diff((&raw const outer).addr())
+        })
+    });
+    assert!(near.unwrap().unwrap() < STACK);
+}
+
+#[test]
+fn a_panic_travels_through_and_the_next_scope_works() {
+    let caught = std::panic::catch_unwind(|| with_stack(256 << 10, || panic!("through")));
+    assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"through"));
+    assert!(!is_inside());
+    assert_eq!(scope(|| 7).unwrap(), 7);
+}
+
+#[test]
+fn threads_have_stacks_of_their_own() {
+    let address = || {
+        let here = 0_u8;
+        scope(|| thread::scope(|all| all.spawn(|| scope(is_inside)).join().unwrap().unwrap()))
+            .map(|inside| (inside, (&raw const here).addr()))
+    };
+    assert!(thread::spawn(address).join().unwrap().unwrap().0);
+    assert!(!is_inside());
+}
+
+/// Leaves a canary at the far end of a frame with a gap that nobody writes to.
+#[inline(never)]
+fn leave(deep: bool) -> usize {
+    let mut frame = [std::mem::MaybeUninit::<u8>::uninit(); 12 << 10];
+    let place = if deep { 0 } else { frame.len() - 64 };
+    for byte in &mut frame[place..place + 64] {
+        byte.write(0xA5);
+    }
+    std::hint::black_box(&mut frame).as_ptr().addr()
+}
+
+fn dirty(stack: &Locked) -> usize {
+    stack.iter().filter(|byte| **byte != 0).count()
+}
+
+#[test]
+fn leaves_the_stack_zero_however_deep_the_closure_went() {
+    for deep in [false, true] {
+        let mut lease = Lease::take(STACK).unwrap();
+        let stack = lease.0.as_mut().unwrap();
+        stack::call_on(stack.pages(), || leave(deep));
+        assert!(dirty(stack) >= 64, "the control left nothing on the stack");
+        stack::wipe_used(stack.pages());
+        assert_eq!(dirty(stack), 0);
+    }
+}
+
+#[test]
+fn every_byte_of_a_stack_is_looked_at() {
+    let mut stack = Locked::new(STACK).unwrap();
+    for place in (0..STACK).step_by(509).chain([STACK - 1]) {
+        stack[place] = 1;
+        stack::wipe_used(stack.pages());
+        assert_eq!(dirty(&stack), 0, "byte {place}");
+    }
+}
+
+#[test]
+fn an_overflow_hits_the_guard() {
+    fn descend(depth: u64) -> u64 {
+        let frame = std::hint::black_box([depth; 512]);
+        if frame[0] == 0 {
+            0
+        } else {
+            descend(depth - 1) + frame[511]
+        }
+    }
+    let run = |depth| {
+        let child = vmsafe_lab::fork_lingering(|| {
+            let _ = scope(|| std::hint::black_box(descend(depth))).unwrap();
+        });
+        vmsafe_lab::ended_by(child.unwrap().wait().unwrap())
+    };
+    assert_eq!(run(2), None, "the control: a depth that fits");
+    // Each frame holds 4 KiB.
+    assert_eq!(run(STACK as u64 / 4096 + 1), Some(11), "SIGSEGV");
+}

@@ -1,0 +1,186 @@
+//! What stays in memory after a secret: the tests look at the place where it was.
+
+use std::ptr::NonNull;
+
+use super::*;
+
+/// The bytes at an address that the heap had lent and this thread's slab still covers.
+fn bytes_at<T>(at: NonNull<T>, len: usize) -> Vec<u8> {
+    // SAFETY: slots of the size classes that these tests use stay mapped: their slab is the
+    // thread's, which keeps one of each class.
+    unsafe { std::slice::from_raw_parts(at.as_ptr().cast::<u8>(), len) }.to_vec()
+}
+
+fn place<T>(secret: &Secret<T>) -> NonNull<T> {
+    secret.expose(|value| NonNull::from(value))
+}
+
+#[test]
+fn a_secret_is_zero_after_it_is_dropped() {
+    let secret = Secret::<[u8; 32]>::init_with(|key| key.fill(0xA5)).unwrap();
+    let at = place(&secret);
+    assert_eq!(bytes_at(at, 32), [0xA5; 32], "the control");
+    drop(secret);
+    assert_eq!(bytes_at(at, 32), [0; 32]);
+}
+
+#[test]
+fn a_secret_is_zero_after_a_panic_in_its_closure() {
+    let mut at = None;
+    let place = &mut at;
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        Secret::<[u8; 48]>::init_with(|key| {
+            key.fill(0xA5);
+            *place = Some(NonNull::from(&*key));
+            panic!("half way");
+        })
+    }));
+    assert!(caught.is_err());
+    assert_eq!(bytes_at(at.unwrap(), 48), [0; 48]);
+}
+
+#[test]
+fn a_failed_construction_leaves_nothing() {
+    let mut at = None;
+    let made = Secret::<[u8; 64]>::try_init_with(|key| {
+        key.fill(0xA5);
+        at = Some(NonNull::from(&*key));
+        Err(Error::Tampered)
+    });
+    assert!(matches!(made, Err(Error::Tampered)));
+    assert_eq!(bytes_at(at.unwrap(), 64), [0; 64]);
+}
+
+#[test]
+fn built_values_are_dropped_and_then_zeroed() {
+    struct Counted<'a>(&'a std::cell::Cell<u32>, [u8; 80]);
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            assert_eq!(self.1, [0xA5; 80]);
+            self.0.set(self.0.get() + 1);
+        }
+    }
+    let drops = std::cell::Cell::new(0);
+    let secret = Secret::build(|| Counted(&drops, [0xA5; 80])).unwrap();
+    let at = place(&secret);
+    assert_eq!(drops.get(), 0);
+    drop(secret);
+    assert_eq!(drops.get(), 1);
+    assert!(
+        bytes_at(at, size_of::<Counted<'_>>())
+            .iter()
+            .all(|byte| *byte == 0)
+    );
+}
+
+#[test]
+fn random_secrets_differ_and_clones_do_not() {
+    let (one, two) = (
+        Secret::<[u8; 32]>::random().unwrap(),
+        Secret::random().unwrap(),
+    );
+    assert!(one != two);
+    let clone = one.try_clone().unwrap();
+    assert!(clone == one);
+    assert_ne!(place(&clone), place(&one));
+}
+
+#[test]
+fn nothing_prints_a_secret() {
+    let key = Secret::<[u8; 16]>::init_with(|key| key.fill(0xA5)).unwrap();
+    let mut text = SecretString::new().unwrap();
+    text.push_str("hunter2").unwrap();
+    let guarded = Guarded::<u64>::init_with(|value| *value = 0xA5A5).unwrap();
+    let shown = format!(
+        "{key:?} {text:?} {guarded:?} {:?}",
+        text.try_clone().unwrap().into_bytes()
+    );
+    assert_eq!(
+        shown,
+        "Secret(..) SecretString(..) Guarded(..) SecretVec(..)"
+    );
+}
+
+#[test]
+fn a_growing_row_leaves_no_copy() {
+    let mut row = SecretVec::<u8>::new().unwrap();
+    let mut places = Vec::new();
+    while row.capacity() < 4096 {
+        row.push(0xA5).unwrap();
+        let at = row.expose(|bytes| NonNull::from(&bytes[0]));
+        if places.last().is_none_or(|(last, _)| *last != at) {
+            places.push((at, row.len()));
+        }
+    }
+    let now = places.pop().unwrap().0;
+    assert!(places.len() > 4, "it never moved");
+    for (at, len) in places {
+        assert!(
+            bytes_at(at, len).iter().all(|byte| *byte == 0),
+            "a copy of {len} bytes"
+        );
+    }
+    row.truncate(10);
+    assert_eq!(bytes_at(now, 1000)[..10], [0xA5; 10], "the control");
+    assert!(bytes_at(now, 1000)[10..].iter().all(|byte| *byte == 0));
+    drop(row);
+    assert!(bytes_at(now, 1000).iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn rows_read_to_the_end_of_anything() {
+    let text: Vec<u8> = (0..10_000_u32).map(|i| i.to_le_bytes()[0]).collect();
+    let mut row = SecretVec::new().unwrap();
+    assert_eq!(row.read_to_end(&text[..]).unwrap(), 10_000);
+    row.expose(|bytes| assert_eq!(bytes, text));
+    let error = SecretString::read(&[0xFF_u8, 0xFE][..]).unwrap_err();
+    assert!(error.to_string().contains("UTF-8"), "{error}");
+    let text = SecretString::read("passwort".as_bytes()).unwrap();
+    text.expose(|text| assert_eq!(text, "passwort"));
+}
+
+#[test]
+fn rows_resize_with_zeros() {
+    let mut row = SecretVec::<u32>::new().unwrap();
+    row.extend_from_slice(&[1, 2, 3]).unwrap();
+    row.resize(1).unwrap();
+    row.resize(100).unwrap();
+    row.expose(|values| {
+        assert_eq!(values[0], 1);
+        assert!(values[1..].iter().all(|value| *value == 0));
+    });
+    assert!(row == row.try_clone().unwrap());
+}
+
+#[test]
+fn a_guarded_value_is_lent_and_shut_again() {
+    let mut key = Guarded::<[u8; 32]>::random().unwrap();
+    let sum = key
+        .expose(|key| key.iter().map(|byte| u32::from(*byte)).sum::<u32>())
+        .unwrap();
+    assert!(sum > 0);
+    key.expose_mut(|key| key.fill(3)).unwrap();
+    assert_eq!(key.expose(|key| *key).unwrap(), [3; 32]);
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _: Result<(), _> = key.expose(|_| panic!("inside"));
+    }));
+    assert!(caught.is_err());
+    assert_eq!(key.expose(|key| key[0]).unwrap(), 3);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn deserialising_that_fails_half_way_leaves_nothing() {
+    let good: Secret<[u8; 24]> = serde_json::from_str(&format!("{:?}", [0xA5; 24])).unwrap();
+    let at = place(&good);
+    assert_eq!(bytes_at(at, 24), [0xA5; 24], "the control");
+    drop(good);
+    let short = format!("{:?}", [0xA5; 23]);
+    assert!(serde_json::from_str::<Secret<[u8; 24]>>(&short).is_err());
+    // The slot that was freed last is lent first, so the failed one stood in the same place.
+    assert_eq!(bytes_at(at, 24), [0; 24]);
+    let text: SecretString = serde_json::from_str("\"hunter2\"").unwrap();
+    text.expose(|text| assert_eq!(text, "hunter2"));
+    let row: SecretVec<u16> = serde_json::from_str("[1, 2, 3]").unwrap();
+    row.expose(|values| assert_eq!(values, [1, 2, 3]));
+}
