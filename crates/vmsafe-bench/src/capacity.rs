@@ -1,14 +1,19 @@
-//! The subcommand `capacity`: how many live 32-byte secrets fit, each engine in a process of its own
+//! The subcommand `capacity`: how many live 32-byte secrets fit, each engine in a process of its
+//! own
 //! under an ordinary user's limit.
 
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::engine;
 use crate::row;
+
+/// How long one engine may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -125,7 +130,12 @@ fn fill(name: &str, most: usize) -> anyhow::Result<Held> {
     };
     let mut before = locked()?;
     let step = if engine.is_a_page_each() { 16 } else { 4096 };
+    let start = Instant::now();
     while held.secrets < most {
+        if held.secrets.is_multiple_of(1024) && start.elapsed() > PATIENCE {
+            held.then = "stopped after 20 s: it takes longer for each further secret".to_owned();
+            break;
+        }
         let Some(at) = engine.lend(32) else {
             held.then = engine.refusal();
             break;

@@ -52,7 +52,7 @@ mod plain;
 pub mod scope;
 #[expect(
     unsafe_code,
-    reason = "a value that lies in the heap's raw memory; each block is one operation with its proof"
+    reason = "a value in the heap's raw memory; each block is one operation with its proof"
 )]
 mod secret;
 mod threat;

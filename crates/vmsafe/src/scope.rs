@@ -12,7 +12,8 @@
 //! **Why.** Most ciphers leave their key in dead stack frames, and a dead frame is ordinary memory:
 //! it swaps and it is dumped. So every cryptographic call of this crate runs here.
 //!
-//! **Mechanism.** A stack in the pool is zero. After the closure it is searched from its low end for
+//! **Mechanism.** A stack in the pool is zero. After the closure it is searched from its low end
+//! for
 //! the first byte that is not, and wiped from there: no guess about how deep the closure went. The
 //! search is what a larger stack costs, about 5 ns a KiB.
 //!
@@ -45,7 +46,8 @@ pub(crate) const CIPHER: usize = 12 << 10;
 /// Stacks that wait for the next scope; more than these are given back.
 const SPARE: usize = 4;
 
-static POOL: Mutex<Vec<Locked>> = Mutex::new(Vec::new());
+/// Boxed: a stack changes hands twice a scope, and its record is larger than its address.
+static POOL: Mutex<Vec<Box<Locked>>> = Mutex::new(Vec::new());
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
@@ -70,8 +72,10 @@ pub fn scope<R>(f: impl FnOnce() -> R) -> Result<R, Error> {
     with_stack(STACK, f)
 }
 
-/// As [`scope()`], on a stack of at least `bytes` bytes: for algorithms with large tables on the stack,
-/// code that is not optimised, or a panic message with its backtrace. In a nested call `bytes` means
+/// As [`scope()`], on a stack of at least `bytes` bytes: for algorithms with large tables on the
+/// stack,
+/// code that is not optimised, or a panic message with its backtrace. In a nested call `bytes`
+/// means
 /// nothing.
 ///
 /// # Errors
@@ -103,7 +107,8 @@ pub fn is_inside() -> bool {
     INSIDE.get()
 }
 
-/// From now on the program says so before a stack overflow in a scope ends it. Installs a handler of
+/// From now on the program says so before a stack overflow in a scope ends it. Installs a handler
+/// of
 /// SIGSEGV, which hands every other fault on to the one that was there before.
 ///
 /// # Errors
@@ -122,17 +127,18 @@ pub fn explain_overflow() -> io::Result<()> {
 const GUARD_BYTES: usize = 4096;
 
 /// A stack on loan. Wiped and handed back however the closure ends.
-struct Lease(Option<Locked>);
+struct Lease(Option<Box<Locked>>);
 
 impl Lease {
     fn take(bytes: usize) -> Result<Self, Error> {
-        let stack = spare(bytes).map_or_else(|| Locked::new(bytes.max(CIPHER)), Ok)?;
+        let fresh = || Locked::new(bytes.max(CIPHER)).map(Box::new);
+        let stack = spare(bytes).map_or_else(fresh, Ok)?;
         Ok(Self(Some(stack)))
     }
 }
 
 /// A stack from the pool that this process has; a child has none of its parent's.
-fn spare(bytes: usize) -> Option<Locked> {
+fn spare(bytes: usize) -> Option<Box<Locked>> {
     let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
     // Of just this size: a larger one would cost a longer search.
     let fits = |stack: &Locked| (bytes..=bytes.max(CIPHER)).contains(&stack.len());
@@ -152,7 +158,7 @@ impl Drop for Lease {
         };
         stack::wipe_used(stack.pages());
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        pool.retain(Locked::is_present);
+        pool.retain(|stack| stack.is_present());
         if pool.len() < SPARE {
             pool.push(stack);
         }

@@ -1,5 +1,10 @@
 //! Crimes: each misuse in a process of its own, with the signal and the words that it ends with.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests; the lint knows functions marked as such only"
+)]
+
 use std::alloc::Layout;
 use std::hint::black_box;
 use std::process::Command;

@@ -1,7 +1,8 @@
 //! Sealed: ciphertext in ordinary memory, for as many secrets as there is memory.
 //!
 //! **Promise.** The secret is in the clear in locked memory only, and only while a closure has it.
-//! What swaps, is dumped or inherited is ciphertext. Whoever changed it, or put another in its place,
+//! What swaps, is dumped or inherited is ciphertext. Whoever changed it, or put another in its
+//! place,
 //! is found out.
 //!
 //! ```text
@@ -10,12 +11,15 @@
 //!                                                                         wiped after
 //! ```
 //!
-//! **Mechanism.** AES-256-GCM under one key of this process, which children do not have. The nonce is
-//! a number that is counted up and never given back, so none comes twice under a key: not in a child
+//! **Mechanism.** AES-256-GCM under one key of this process, which children do not have. The nonce
+//! is
+//! a number that is counted up and never given back, so none comes twice under a key: not in a
+//! child
 //! either, which seals under a key of its own. Bound to the ciphertext are its length and the
 //! caller's context; not its address, so it can be moved.
 //!
-//! **Needs.** One slot of a [`Heap`](crate::Heap), and a [`scope`](crate::scope()), for each secret that is open.
+//! **Needs.** One slot of a [`Heap`](crate::Heap), and a [`scope`](crate::scope()), for each
+//! secret that is open.
 //! **Cost.** 28 bytes and rounding each; a cipher run and a scope each time it is opened.
 //! **Does not stop.** What the closure copies. A child cannot open what its parent sealed. Whoever
 //! can write this process's memory can put back an older ciphertext of the same secret.

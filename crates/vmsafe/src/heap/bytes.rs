@@ -9,7 +9,7 @@ pub(super) const CANARY: usize = 8;
 
 /// What slots are made of: sixteen bytes, and aligned so.
 #[repr(C, align(16))]
-struct Block([u64; 2]);
+struct Block([u8; 16]);
 
 /// Up to so many bytes it is sooner to store than to call.
 pub(super) const FEW: usize = 256;
@@ -25,7 +25,8 @@ pub(super) unsafe fn wipe(at: NonNull<u8>, len: usize) {
         // SAFETY: as the caller promised.
         return unsafe { wipe_few(at, len) };
     }
-    // SAFETY: aligned, mapped, initialised (chunks start as zeros), and nobody else's, says the caller.
+    // SAFETY: aligned, mapped, initialised (chunks start as zeros), and nobody else's, says the
+    // caller.
     let words = unsafe { std::slice::from_raw_parts_mut(at.cast::<u64>().as_ptr(), len / 8) };
     words.zeroize();
 }
@@ -38,7 +39,9 @@ pub(super) unsafe fn wipe(at: NonNull<u8>, len: usize) {
 pub(super) unsafe fn wipe_few(at: NonNull<u8>, len: usize) {
     // SAFETY: as in `wipe`.
     let blocks = unsafe { std::slice::from_raw_parts_mut(at.cast::<Block>().as_ptr(), len / 16) };
-    blocks.iter_mut().for_each(|block| block.0.zeroize());
+    blocks
+        .iter_mut()
+        .for_each(|block| block.0.as_mut_slice().zeroize());
 }
 
 /// True when all of `len` bytes are zero.
@@ -48,12 +51,11 @@ pub(super) unsafe fn wipe_few(at: NonNull<u8>, len: usize) {
 #[inline]
 pub(super) unsafe fn is_zero(at: NonNull<u8>, len: usize) -> bool {
     // SAFETY: as in `wipe`.
-    let blocks = unsafe { std::slice::from_raw_parts(at.cast::<Block>().as_ptr(), len / 16) };
+    let blocks = unsafe { std::slice::from_raw_parts(at.cast::<u128>().as_ptr(), len / 16) };
     if len <= FEW {
-        return blocks.iter().all(|block| block.0[0] | block.0[1] == 0);
+        return blocks.iter().all(|block| *block == 0);
     }
-    let either = |all: u64, block: &Block| all | block.0[0] | block.0[1];
-    blocks.iter().fold(0, either) == 0
+    blocks.iter().fold(0, |all, block| all | block) == 0
 }
 
 /// Copies `len` bytes from one slot to another.

@@ -51,7 +51,8 @@ pub(super) fn enter(home: &'static Home) {
     }
 }
 
-/// This thread's name as an owner of slabs of `home`. Without a token it is a number that no slab has.
+/// This thread's name as an owner of slabs of `home`. Without a token it is a number that no slab
+/// has.
 #[inline]
 pub(super) fn name(home: &Home) -> u64 {
     TOKEN.get() + home.row() as u64
@@ -98,8 +99,9 @@ pub(super) fn enlist(home: &Home, class: usize) -> Option<u64> {
 pub(super) fn flush(home: &'static Home) {
     for class in 0..CACHED {
         let idle = current(home, class).filter(|slab| slab.collect() && slab.is_all_free());
-        if idle.is_some() {
-            replace(home, class, None).map(|slab| home.retire(slab));
+        if let Some(slab) = idle {
+            replace(home, class, None);
+            home.retire(slab);
         }
     }
 }

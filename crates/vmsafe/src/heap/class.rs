@@ -1,6 +1,7 @@
 //! Size classes: which slot a request gets, and how many slots stand in a slab.
 //!
-//! Eight classes up to 128 bytes, then four for each doubling up to 32 KiB: at most a fifth of a slot
+//! Eight classes up to 128 bytes, then four for each doubling up to 32 KiB: at most a fifth of a
+//! slot
 //! is lost to rounding above 64 bytes.
 
 use std::alloc::Layout;
@@ -16,15 +17,15 @@ pub(super) const CACHED: usize = 28;
 pub(super) const SLOTS: usize = 256;
 
 /// Bytes of a slot, class by class.
-pub(super) const SIZES: [u32; CLASSES] = sizes();
+pub(super) const SIZES: [usize; CLASSES] = sizes();
 
-const fn sizes() -> [u32; CLASSES] {
+const fn sizes() -> [usize; CLASSES] {
     let mut sizes = [0; CLASSES];
     let mut class = 0;
     while class < CLASSES {
         sizes[class] = match class {
-            0..8 => 16 * (class as u32 + 1),
-            _ => (5 + (class as u32 - 8) % 4) << (5 + (class as u32 - 8) / 4),
+            0..8 => 16 * (class + 1),
+            _ => (5 + (class - 8) % 4) << (5 + (class - 8) / 4),
         };
         class += 1;
     }
@@ -41,7 +42,7 @@ const fn near() -> [u8; NEAR / 16 + 1] {
     let mut classes = [0; NEAR / 16 + 1];
     let (mut sixteens, mut class) = (0, 0);
     while sixteens < classes.len() {
-        if SIZES[class as usize] < sixteens as u32 * 16 {
+        if SIZES[class as usize] < sixteens * 16 {
             class += 1;
         }
         classes[sixteens] = class;
@@ -81,7 +82,7 @@ pub(super) fn padded(layout: Layout, extra: usize) -> usize {
 /// Granules of a slab of this class: few, so that a thread's caches hoard little; enough for four
 /// slots up to 4 KiB.
 pub(super) const fn granules(class: usize) -> usize {
-    let size = SIZES[class] as usize;
+    let size = SIZES[class];
     match size {
         0..=1024 => 1,
         1025..=2048 => 2,
@@ -98,7 +99,7 @@ pub(super) const fn granules(class: usize) -> usize {
 
 /// Slots of a slab of this class.
 pub(super) const fn slots(class: usize) -> usize {
-    granules(class) * GRANULE / SIZES[class] as usize
+    granules(class) * GRANULE / SIZES[class]
 }
 
 #[cfg(test)]
@@ -109,9 +110,9 @@ mod tests {
     fn every_size_gets_the_smallest_slot_that_holds_it() {
         for size in 0..=32 << 10 {
             let class = of(size).unwrap();
-            assert!(SIZES[class] as usize >= size, "{size}");
+            assert!(SIZES[class] >= size, "{size}");
             assert!(
-                class == 0 || (SIZES[class - 1] as usize) < size,
+                class == 0 || SIZES[class - 1] < size,
                 "{size} would fit a smaller slot"
             );
         }
@@ -123,7 +124,7 @@ mod tests {
     fn slabs_are_whole_granules_of_few_enough_slots() {
         for class in 0..CLASSES {
             assert!(slots(class) >= 1 && slots(class) <= SLOTS);
-            let waste = granules(class) * GRANULE - slots(class) * SIZES[class] as usize;
+            let waste = granules(class) * GRANULE - slots(class) * SIZES[class];
             assert!(waste * 7 <= granules(class) * GRANULE, "class {class}");
         }
         assert_eq!(SIZES[CACHED - 1], 4096);
@@ -134,7 +135,7 @@ mod tests {
         for align in [1, 8, 16, 32, 64, 1024, 4096] {
             for size in [1, 24, 100, 4000] {
                 let layout = Layout::from_size_align(size, align).unwrap();
-                let slot = SIZES[of(padded(layout, 0)).unwrap()] as usize;
+                let slot = SIZES[of(padded(layout, 0)).unwrap()];
                 assert!(slot >= size);
                 assert!(
                     slot.is_multiple_of(align.min(16))

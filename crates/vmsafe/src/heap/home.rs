@@ -188,15 +188,13 @@ impl Home {
     }
 
     fn lend_shared(&'static self, class: usize) -> Result<NonNull<u8>, Error> {
-        loop {
-            if let Some((slab, index)) = self.shelves[class].take() {
-                return Ok(self.hand_out(slab, index));
-            }
-            let slab = self.pool().slab(class)?;
-            let slot = slab.take().expect("a slab begins with all its slots free");
-            self.retire(slab);
-            return Ok(self.hand_out(slab, slot));
+        if let Some((slab, index)) = self.shelves[class].take() {
+            return Ok(self.hand_out(slab, index));
         }
+        let slab = self.pool().slab(class)?;
+        let slot = self.hand_out_first(slab);
+        self.retire(slab);
+        Ok(slot)
     }
 
     fn lend_run(&self, layout: Layout) -> Result<NonNull<u8>, Error> {

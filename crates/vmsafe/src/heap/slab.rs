@@ -11,7 +11,8 @@
 //!           free=1 remote=1  freed twice: found by the second free, by collect, or by take
 //! ```
 //!
-//! **Why that finds every double free.** A free by the owner looks at both bits before it sets one; a
+//! **Why that finds every double free.** A free by the owner looks at both bits before it sets
+//! one; a
 //! free by another sets `remote` in one atomic step, and looks at both. If two run at once and both
 //! miss each other, `free` and `remote` both stand, and the slot cannot be lent again before `take`
 //! or `collect` has seen that. What cannot be told apart from a right free, here or anywhere, is a
@@ -125,9 +126,9 @@ impl Slab {
         let slots = class::slots(class);
         let bytes = class::granules(class) * class::GRANULE;
         self.open(Kind::Slots, home, base, bytes);
-        self.size.store(SIZES[class], Relaxed);
+        self.size.store(narrow(SIZES[class]), Relaxed);
         // Rounded up: exact for offsets below 2^16, for the error stays below 2^-16 of a slot.
-        let reciprocal = (1_u64 << 32).div_ceil(u64::from(SIZES[class]));
+        let reciprocal = (1_u64 << 32).div_ceil(SIZES[class] as u64);
         self.reciprocal.store(narrow(reciprocal), Relaxed);
         self.slots.store(narrow(slots), Relaxed);
         self.class.store(narrow(class), Relaxed);

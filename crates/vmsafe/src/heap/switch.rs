@@ -20,7 +20,8 @@ use crate::scope;
 /// # Ok::<(), vmsafe::Error>(())
 /// ```
 ///
-/// When no more memory may be locked, an allocation that belongs to the heap fails, which by default
+/// When no more memory may be locked, an allocation that belongs to the heap fails, which by
+/// default
 /// ends the program; it never comes from elsewhere. The heap's own books are ordinary memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Switch<A = System> {

@@ -1,11 +1,11 @@
 //! Atomics and locks: the standard ones, or loom's when it walks through all interleavings.
 
-#[cfg(loom)]
+#[cfg(all(loom, test))]
 pub(super) use loom::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
-#[cfg(not(loom))]
+#[cfg(not(all(loom, test)))]
 pub(super) use std::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering},

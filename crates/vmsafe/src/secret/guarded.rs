@@ -11,7 +11,8 @@ use crate::grade::Grade;
 use crate::plain::{Plain, of_bytes};
 
 /// A value in locked pages of its own between guards. Outside [`Guarded::expose`] and
-/// [`Guarded::expose_mut`] any access to it faults, of this process's own code too. For the few keys
+/// [`Guarded::expose_mut`] any access to it faults, of this process's own code too. For the few
+/// keys
 /// that deserve it: it costs pages, and two system calls each time.
 pub struct Guarded<T: Plain> {
     locked: Locked,
@@ -57,7 +58,8 @@ impl<T: Plain> Guarded<T> {
     /// Lends the value for the length of `f`; a write to it faults.
     ///
     /// # Errors
-    /// [`Error::System`] when the access could not be opened, or not be closed again; and in a child
+    /// [`Error::System`] when the access could not be opened, or not be closed again; and in a
+    /// child
     /// that the value was kept from.
     pub fn expose<R>(&mut self, f: impl FnOnce(&T) -> R) -> Result<R, Error> {
         self.lend(Access::Read, |value| f(value))
