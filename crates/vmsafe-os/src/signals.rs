@@ -28,7 +28,7 @@ pub fn leave_stack(stack: &mut Mapping) -> io::Result<()> {
     system::leave_stack(stack)
 }
 
-/// Bytes that an alternate stack needs on this machine.
+/// Bytes that an alternate stack needs on this machine; 0 where handlers have none of their own.
 #[must_use]
 pub fn least_stack() -> usize {
     system::least_stack()

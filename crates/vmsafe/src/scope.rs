@@ -170,6 +170,10 @@ struct Alternate(Locked);
 
 impl Alternate {
     fn install() -> Result<(), Error> {
+        if signals::least_stack() == 0 {
+            HAS_ALTERNATE.set(true);
+            return Ok(());
+        }
         // A child keeps running on what it inherits, so it must have one: empty, and locked again.
         let options = Locked::options().fork(Fork::Wiped);
         let mut alternate = Self(options.create(signals::least_stack())?);

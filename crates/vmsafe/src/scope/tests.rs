@@ -98,10 +98,18 @@ fn an_overflow_hits_the_guard() {
     let run = |depth| {
         let child = vmsafe_lab::fork_lingering(|| {
             let _ = scope(|| std::hint::black_box(descend(depth))).unwrap();
-        });
-        vmsafe_lab::ended_by(child.unwrap().wait().unwrap())
+        })?;
+        Ok::<_, vmsafe_lab::Error>(vmsafe_lab::ended_by(child.wait()?))
     };
-    assert_eq!(run(8), None, "the control: a depth that fits");
+    let fits = match run(8) {
+        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+            eprintln!("NOT RUN: {error}");
+            return;
+        }
+        fits => fits.unwrap(),
+    };
+    assert_eq!(fits, None, "the control: a depth that fits");
     // Each frame holds 512 bytes.
-    assert_eq!(run(STACK as u64 / 512 + 1), Some(11), "SIGSEGV");
+    let deeper = run(STACK as u64 / 512 + 1).unwrap();
+    assert_eq!(deeper, Some(11), "SIGSEGV");
 }
