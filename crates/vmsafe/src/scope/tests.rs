@@ -102,7 +102,7 @@ fn an_overflow_hits_the_guard() {
         Ok::<_, vmsafe_lab::Error>(vmsafe_lab::ended_by(child.wait()?))
     };
     let fits = match run(8) {
-        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
             eprintln!("NOT RUN: {error}");
             return;
         }
