@@ -79,7 +79,7 @@ impl Canaries {
 }
 
 /// An error on the way out of a buffer's construction.
-struct Failed(anyhow::Error);
+pub(crate) struct Failed(pub(crate) anyhow::Error);
 
 impl From<vmsafe::Error> for Failed {
     fn from(error: vmsafe::Error) -> Self {

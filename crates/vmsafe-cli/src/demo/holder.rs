@@ -1,13 +1,17 @@
 //! Holders: the ways in which a subject's process holds its canary.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use vmsafe::buffer::evaporating::{PAYLOAD, Plain2001};
-use vmsafe::{Confined, Demand, Evaporating, Grade, Locked, Source, Threat};
+use vmsafe::{
+    Confined, Demand, Evaporating, Grade, Heap, Locked, SealedBytes, Secret, SecretVec, Source,
+    Threat,
+};
 
-use super::canary::{CANARY, Intake, PATTERN};
+use super::canary::{CANARY, Failed, Intake, PATTERN};
 use super::subject::Subject;
 
 /// Copies of the pattern that ordinary memory holds, each in a page of its own.
@@ -35,7 +39,16 @@ pub(crate) enum Holder {
         original: Locked,
         _beside: Vec<u8>,
     },
-    /// The same, plain.
+    /// Small secrets in locked slots.
+    Heap(Vec<Secret<[u8; CANARY]>>),
+    /// Ciphertext, and what sabotage left beside it.
+    Sealed {
+        sealed: SealedBytes,
+        _beside: Vec<u8>,
+    },
+    /// A vector in locked memory.
+    Grown(SecretVec<u8>),
+    /// The evaporating tail, plain.
     Plain2001 { tail: Plain2001, original: Locked },
 }
 
@@ -51,9 +64,14 @@ impl Holder {
         let name = format!("{}-{}", subject.name(), std::process::id());
         let holder = match (subject, sabotaged) {
             (Subject::Ordinary, _) => Self::plain(intake, Some(dir.join(name)))?,
-            (Subject::ForkShared, _) | (Subject::Locked | Subject::LockedMlock, true) => {
-                Self::plain(intake, None)?
-            }
+            (Subject::ForkShared, _)
+            | (
+                Subject::Locked | Subject::LockedMlock | Subject::Heap | Subject::SecretVecGrowth,
+                true,
+            ) => Self::plain(intake, None)?,
+            (Subject::Heap, false) => Self::heap(intake)?,
+            (Subject::SecretVecGrowth, false) => Self::grown(intake)?,
+            (Subject::Sealed, _) => Self::sealed(intake, sabotaged)?,
             (Subject::Locked, false) => Self::Locked(locked(intake, Source::Secret, PATTERN)?),
             (Subject::LockedMlock, false) => {
                 Self::Locked(locked(intake, Source::Anonymous, PATTERN)?)
@@ -106,6 +124,38 @@ impl Holder {
         Ok(holder)
     }
 
+    fn heap(intake: &mut Intake) -> anyhow::Result<Self> {
+        let secret = |_| Secret::try_init_with(|bytes: &mut [u8; CANARY]| take(intake, bytes));
+        let secrets: Result<Vec<_>, Failed> = (0..PATTERN / CANARY).map(secret).collect();
+        Ok(Self::Heap(secrets.map_err(|Failed(error)| error)?))
+    }
+
+    /// Grows by one canary at a time: each move to a larger place must wipe the smaller one.
+    fn grown(intake: &mut Intake) -> anyhow::Result<Self> {
+        let mut bytes = SecretVec::new()?;
+        for len in (0..PATTERN).step_by(CANARY) {
+            bytes.resize(len + CANARY)?;
+            bytes.expose_mut(|bytes| intake.fill(&mut bytes[len..]))?;
+        }
+        Ok(Self::Grown(bytes))
+    }
+
+    fn sealed(intake: &mut Intake, sabotaged: bool) -> anyhow::Result<Self> {
+        let mut bytes = SecretVec::new()?;
+        bytes.resize(PATTERN)?;
+        bytes.expose_mut(|bytes| intake.fill(bytes))?;
+        let sealed = SealedBytes::seal(&bytes)?;
+        let beside = if sabotaged {
+            bytes.expose(<[u8]>::to_vec)
+        } else {
+            Vec::new()
+        };
+        Ok(Self::Sealed {
+            sealed,
+            _beside: beside,
+        })
+    }
+
     fn plain_2001(intake: &mut Intake, dir: &Path) -> anyhow::Result<Self> {
         let original = locked(intake, Source::Secret, PATTERN)?;
         let tail = Plain2001::create_in(dir)?;
@@ -123,15 +173,11 @@ impl Holder {
                 Ok(false)
             }
             Self::Locked(buffer) => {
-                let last = buffer.len() - 1;
-                buffer[last] = std::hint::black_box(buffer[last]);
+                rewrite(buffer);
                 Ok(false)
             }
             Self::Confined(buffer) => {
-                let end = buffer.len() - 1;
-                let last = buffer[end];
-                // The same value: a store all the same, and the page is dirty.
-                buffer[end] = std::hint::black_box(last);
+                rewrite(buffer);
                 Ok(false)
             }
             Self::Evaporating { tail, original, .. } => {
@@ -142,6 +188,20 @@ impl Holder {
                 })?;
                 Ok(lost)
             }
+            Self::Heap(secrets) => {
+                secrets
+                    .iter_mut()
+                    .for_each(|secret| secret.expose_mut(|bytes| rewrite(bytes)));
+                Ok(false)
+            }
+            Self::Sealed { sealed, .. } => {
+                sealed.open(|bytes| std::hint::black_box(bytes.len()))?;
+                Ok(false)
+            }
+            Self::Grown(bytes) => {
+                bytes.expose_mut(rewrite);
+                Ok(false)
+            }
             Self::Plain2001 { tail, original } => {
                 let lost = tail.is_lost();
                 tail.store(original);
@@ -150,15 +210,30 @@ impl Holder {
         }
     }
 
-    /// What the buffer says of itself.
-    pub(crate) fn grade(&self) -> Option<&Grade> {
+    /// Where ordinary memory holds it.
+    pub(crate) fn plain_range(&self) -> Option<Range<u64>> {
         match self {
-            Self::Plain { .. } => None,
-            Self::Locked(buffer) => Some(buffer.grade()),
-            Self::Confined(buffer) => Some(buffer.grade()),
-            Self::Evaporating { tail, .. } => Some(tail.grade()),
-            Self::Plain2001 { tail, .. } => Some(tail.grade()),
+            Self::Plain { bytes, .. } => {
+                let start = bytes.as_ptr().addr() as u64;
+                Some(start..start + bytes.len() as u64)
+            }
+            _ => None,
         }
+    }
+
+    /// What the buffer says of itself.
+    pub(crate) fn grade(&self) -> Option<Grade> {
+        let grade = match self {
+            Self::Plain { .. } => return None,
+            Self::Heap(_) | Self::Sealed { .. } | Self::Grown(_) => {
+                return Heap::global().ok().and_then(Heap::grade);
+            }
+            Self::Locked(buffer) => buffer.grade(),
+            Self::Confined(buffer) => buffer.grade(),
+            Self::Evaporating { tail, .. } => tail.grade(),
+            Self::Plain2001 { tail, .. } => tail.grade(),
+        };
+        Some(grade.clone())
     }
 
     /// The file that bears its content under a name.
@@ -166,9 +241,21 @@ impl Holder {
         match self {
             Self::Plain { file, .. } => file.as_deref(),
             Self::Confined(buffer) => Some(buffer.path()),
-            Self::Locked(_) | Self::Evaporating { .. } | Self::Plain2001 { .. } => None,
+            _ => None,
         }
     }
+}
+
+/// Stores the last byte again, with the value it has: the page is dirty all the same.
+fn rewrite(bytes: &mut [u8]) {
+    if let Some(last) = bytes.last_mut() {
+        *last = std::hint::black_box(*last);
+    }
+}
+
+/// Reads straight into a secret under construction.
+fn take(intake: &mut Intake, bytes: &mut [u8]) -> Result<(), Failed> {
+    intake.fill(bytes).map_err(Failed)
 }
 
 fn touch(byte: &mut u8) {

@@ -16,6 +16,9 @@ use super::tally::Tally;
 /// How often the files are written back while their subjects store.
 const WRITE_BACKS: usize = 10;
 
+/// How often memory is squeezed, at most, until the controls' pages are out.
+const SQUEEZES: usize = 20;
+
 /// What a round goes through, for the progress bar.
 pub(crate) const STEPS: [&str; 8] = [
     "planting fresh canaries",
@@ -96,8 +99,18 @@ fn page_out(stage: &Stage, actors: &mut [Actor]) -> anyhow::Result<()> {
             let pids: Vec<u32> = own
                 .chain(actors.iter().filter_map(Actor::lingering))
                 .collect();
-            vmsafe_lab::page_out(&pids)?;
-            group.squeeze()?;
+            // Pages that were just used are only aged by the first reclaim. When even many do not
+            // take a control, the verdict will say so.
+            for _ in 0..SQUEEZES {
+                vmsafe_lab::page_out(&pids)?;
+                group.squeeze()?;
+                let mut controls = actors.iter().filter(|actor| actor.subject.is_control());
+                if controls.try_fold(true, |all, actor| {
+                    Ok::<_, anyhow::Error>(all && look::is_out(actor)?)
+                })? {
+                    break;
+                }
+            }
             Ok(())
         }
         SwapDoor::Counted => actors

@@ -18,6 +18,12 @@ pub(crate) enum Subject {
     Confined,
     /// `Evaporating`.
     Evaporating,
+    /// Many small `Secret`s in the `Heap`.
+    Heap,
+    /// `SealedBytes`.
+    Sealed,
+    /// A `SecretVec` that grew again and again.
+    SecretVecGrowth,
     /// The unencrypted tail of 2001.
     #[value(name = "evaporating-2001")]
     #[serde(rename = "evaporating-2001")]
@@ -55,13 +61,16 @@ pub(crate) enum Expected {
 
 impl Subject {
     /// All, controls first.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Ordinary,
         Self::ForkShared,
         Self::Locked,
         Self::LockedMlock,
         Self::Confined,
         Self::Evaporating,
+        Self::Heap,
+        Self::Sealed,
+        Self::SecretVecGrowth,
         Self::Evaporating2001,
     ];
 
@@ -74,6 +83,9 @@ impl Subject {
             Self::LockedMlock => "locked-mlock",
             Self::Confined => "confined",
             Self::Evaporating => "evaporating",
+            Self::Heap => "heap",
+            Self::Sealed => "sealed",
+            Self::SecretVecGrowth => "secret-vec-growth",
             Self::Evaporating2001 => "evaporating-2001",
         }
     }
@@ -114,7 +126,12 @@ impl Subject {
             Self::ForkShared => "leaks to swap, core and child",
             Self::Confined => "copies in its own file only, and none there after the burn",
             Self::Evaporating2001 => "none but what a racing write-back carries to the disk",
-            Self::Locked | Self::LockedMlock | Self::Evaporating => "no copy anywhere",
+            Self::Locked
+            | Self::LockedMlock
+            | Self::Evaporating
+            | Self::Heap
+            | Self::Sealed
+            | Self::SecretVecGrowth => "no copy anywhere",
         }
     }
 
@@ -131,6 +148,9 @@ impl Subject {
                 "a mapped file takes the pages instead of swap, and is burned at the end"
             }
             Self::Evaporating => "ciphertext behind a file's end vanishes; its key is locked",
+            Self::Heap => "small secrets share locked pages, each wiped when it is freed",
+            Self::Sealed => "ciphertext in ordinary memory; its key and what is open are locked",
+            Self::SecretVecGrowth => "a vector in locked memory that grew, and left no copy behind",
             Self::Evaporating2001 => {
                 "as in 2001, plain behind a file's end: kept out of swap, but a race can write it"
             }
