@@ -68,22 +68,12 @@ pub struct Heap {
 }
 
 /// How a [`Heap`] shall be made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[must_use]
 pub struct Options {
     locked: locked::Options,
     hardened: bool,
     canaries: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            locked: locked::Options::default(),
-            hardened: false,
-            canaries: false,
-        }
-    }
 }
 
 impl Options {

@@ -47,6 +47,10 @@ pub(crate) const CIPHER: usize = 12 << 10;
 const SPARE: usize = 4;
 
 /// Boxed: a stack changes hands twice a scope, and its record is larger than its address.
+#[expect(
+    clippy::vec_box,
+    reason = "a stack is handed out and back without moving its record"
+)]
 static POOL: Mutex<Vec<Box<Locked>>> = Mutex::new(Vec::new());
 
 thread_local! {

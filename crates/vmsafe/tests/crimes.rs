@@ -204,8 +204,10 @@ fn overrun() {
     let heap = Heap::options().canaries(true).create().unwrap();
     let at = lend(heap, 32);
     let usable = heap.usable(at).unwrap();
-    // SAFETY: within the slot's own canary; that is the crime.
-    unsafe { at.add(usable).write(1) };
+    // SAFETY: within the slot, whose canary stands behind what is usable.
+    let canary = unsafe { at.add(usable) };
+    // SAFETY: the slot is lent; overwriting its canary is the crime.
+    unsafe { canary.write(1) };
     free(heap, at);
 }
 
@@ -213,10 +215,14 @@ fn overrun_of_a_chunk() {
     let heap = Heap::new().unwrap();
     let len = 4 << 20;
     let at = lend(heap, len);
-    // SAFETY: lent for that many bytes; the last one is the control.
-    unsafe { at.add(len - 1).write(1) };
-    // SAFETY: one beyond; that is the crime.
-    unsafe { at.add(len).write_volatile(1) };
+    // SAFETY: lent for that many bytes.
+    let last = unsafe { at.add(len - 1) };
+    // SAFETY: the last byte that is lent: the control.
+    unsafe { last.write(1) };
+    // SAFETY: one beyond the last byte of a lent run.
+    let beyond = unsafe { last.add(1) };
+    // SAFETY: none: that is the crime.
+    unsafe { beyond.write_volatile(1) };
 }
 
 fn guarded_outside() {

@@ -122,9 +122,9 @@ mod tests {
 
     #[test]
     fn slabs_are_whole_granules_of_few_enough_slots() {
-        for class in 0..CLASSES {
+        for (class, size) in SIZES.iter().enumerate() {
             assert!(slots(class) >= 1 && slots(class) <= SLOTS);
-            let waste = granules(class) * GRANULE - slots(class) * SIZES[class];
+            let waste = granules(class) * GRANULE - slots(class) * size;
             assert!(waste * 7 <= granules(class) * GRANULE, "class {class}");
         }
         assert_eq!(SIZES[CACHED - 1], 4096);
