@@ -1,66 +1,154 @@
-//! `vmsafe scan`: looks for known secrets in files, devices, swap and processes.
+//! `vmsafe scan`: looks for known secrets and unknown keys in files, devices, swap and processes.
 
+mod explain;
+mod finding;
 mod findings;
 mod intake;
+mod open;
 mod process;
+mod record;
+mod reveal;
+mod search;
 mod target;
 
 use std::path::PathBuf;
 
-use vmsafe_witness::{Searcher, Wanted};
+use anyhow::ensure;
+use clap::ValueEnum;
+use vmsafe_witness::{Needles, Searcher, Wanted};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
-use findings::Findings;
+use findings::{Findings, Report};
+use record::{Question, Record};
+use search::Search;
 use target::Target;
 
-/// Looks for known secrets in files, devices, swap and processes.
+/// Looks for known secrets and unknown keys in files, devices, swap, core dumps and processes.
 ///
-/// The secrets ("needles") are read from a file or a descriptor, never from the command line: one a
-/// line, as hex:…, base64:… or text:…, blank lines and lines that start with # left out. Reports
-/// name them by number, from 0 in the order of their lines, and never show them. Swap areas and
-/// block devices are read past the page cache, which may hold other bytes than they do.
+/// Known secrets ("needles") are read from a file or a descriptor, never from the command line: one a
+/// line, as hex:…, base64:… or text:…, blank lines and lines that start with # left out. Reports name
+/// them by number, from 0 in the order of their lines, and never show them. Unknown keys (--keys) are
+/// recognised by their structure, checked, and told apart by a fingerprint.
+///
+/// Swap areas and block devices are read past the page cache, which may hold other bytes than they
+/// do. A finding in a swap area is told with its slot, one in a core dump with its address and
+/// thread, one in a process with its mapping. Holes of sparse files are passed over. Streams of gzip,
+/// zstd and lz4 are searched by their content.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ScanArgs {
     /// Read the needles from this open file descriptor.
     #[arg(long, value_name = "N", conflicts_with = "needle_file")]
     needle_fd: Option<u32>,
-    /// Read the needles from this file [default: -, standard input].
+    /// Read the needles from this file [default: -, standard input; none with --keys].
     #[arg(long, value_name = "FILE")]
     needle_file: Option<PathBuf>,
     /// Look for the needles also reversed, in hexadecimal, base64 and UTF-16.
     #[arg(long)]
     encoded: bool,
+    /// Look for keys that are not known: AES key schedules of every layout, and private keys in DER,
+    /// PEM, OpenSSH, OpenPGP and age.
+    #[arg(long)]
+    keys: bool,
+    /// Search the content of compressed streams, or their bytes as they are.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    decompress: Decompress,
+    /// Show the 16 bytes before and after each finding, in hexadecimal.
+    #[arg(long)]
+    reveal: bool,
+    /// Keep what was covered and found in FILE when interrupted, and go on from it.
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
     /// Report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// A file, block device or swap area, or pid:N for the memory of process N.
+    /// Report each finding when it is found, as one JSON object a line.
+    #[arg(long, conflicts_with_all = ["json", "sarif"])]
+    jsonl: bool,
+    /// Report as SARIF 2.1.0, for continuous integration.
+    #[arg(long, conflicts_with = "json")]
+    sarif: bool,
+    /// A file, block device or swap area, - for standard input, or pid:N for the memory of process N.
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<Target>,
+}
+
+/// Whether compressed streams are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Decompress {
+    /// Where a file or standard input begins as gzip, zstd or lz4 does.
+    Auto,
+    /// Never: search the bytes as they are stored.
+    Never,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   vmsafe scan --needle-file needles.txt core disk.img
   vmsafe scan --needle-file needles.txt --encoded mail.mbox
-  sudo vmsafe scan --needle-file needles.txt /dev/sda2 /swapfile
+  vmsafe scan --keys core.gz
+  sudo vmsafe scan --keys --needle-file needles.txt /dev/sda2 /swapfile
+  sudo vmsafe scan --keys --resume disk.scan /dev/sda
   pass show bank | sed 's/^/text:/' | vmsafe scan pid:4711
-  vmsafe scan --needle-fd 3 --json /swapfile 3< needles.txt
+  ssh host cat core | vmsafe scan --keys --jsonl -
+  vmsafe scan --needle-fd 3 --sarif app.img 3< needles.txt
 
 Exit codes: 0 clean, 1 found, 2 usage or I/O error, 3 something could not be searched.";
 
 pub(crate) fn run(args: &ScanArgs, out: &Output) -> anyhow::Result<Exit> {
-    let needles = intake::needles(args.needle_fd, args.needle_file.as_deref(), out)?;
-    let mut wanted = Wanted::default();
-    wanted.encoded = args.encoded;
-    let searcher = Searcher::with(&needles, &wanted);
-    let interrupt = Interrupt::listen()?;
-    let mut findings = Findings::default();
+    let (fd, file) = (args.needle_fd, args.needle_file.as_deref());
+    ensure!(
+        !args.targets.contains(&Target::Input) || !intake::is_input(fd, file, args.keys),
+        "standard input cannot be both needles and target: give --needle-file or --needle-fd"
+    );
+    let needles = intake::needles(fd, file, args.keys, out)?;
+    let record = args
+        .resume
+        .as_deref()
+        .map(|path| Record::open(path, &needles, |mark| args.question(&needles, mark)));
+    let mut search = Search {
+        searcher: Searcher::with(&needles, &args.wanted()),
+        decompress: args.decompress == Decompress::Auto,
+        reveal: args.reveal,
+        record: record.transpose()?,
+        findings: Findings::new(args.report()),
+        stop: Interrupt::listen()?,
+        out,
+    };
+    drop(needles);
     for target in &args.targets {
-        findings.add(target, target.scan(&searcher, &interrupt, out));
+        search.target(target)?;
     }
-    findings.show(out)?;
-    Ok(findings.exit())
+    search.end()
+}
+
+impl ScanArgs {
+    fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::default();
+        wanted.encoded = self.encoded;
+        wanted.schedules = self.keys;
+        wanted.private_keys = self.keys;
+        wanted
+    }
+
+    fn question(&self, needles: &Needles, mark: u16) -> Question {
+        Question {
+            needles: needles.len(),
+            mark,
+            encoded: self.encoded,
+            keys: self.keys,
+            decompress: self.decompress == Decompress::Auto,
+        }
+    }
+
+    fn report(&self) -> Report {
+        match (self.json, self.jsonl, self.sarif) {
+            (true, ..) => Report::Json,
+            (_, true, _) => Report::Lines,
+            (.., true) => Report::Sarif,
+            _ => Report::Tables,
+        }
+    }
 }

@@ -60,7 +60,7 @@ pub use error::{Error, Result};
 pub use gate::require_root;
 pub use lock::Lab;
 pub use machine::{Door, Machine, Opening, doors, machine};
-pub use medium::{Extent, Opened, extents, open_direct, readable_by_all};
+pub use medium::{Extent, Opened, data_ranges, extents, open_direct, readable_by_all};
 pub use mkfs::FsKind;
 pub use pageout::{Advice, PagedOut, drain, page_out, page_out_self};
 pub use process::{

@@ -1,5 +1,6 @@
 //! Reading a medium as it is, and finding where a file lies on it.
 
+use core::ops::Range;
 use std::fs::File;
 use std::path::Path;
 
@@ -19,6 +20,14 @@ pub use os::{Extent, Opened};
 /// The file system does not say (tmpfs, FUSE, many overlays).
 pub fn extents(file: &File) -> Result<Vec<Extent>> {
     os::extents(file).doing("map the extents of", "a file")
+}
+
+/// Where a file holds data, in order: between lie holes, which read as zeros. The cursor is moved.
+///
+/// # Errors
+/// The system does not say.
+pub fn data_ranges(file: &File) -> Result<Vec<Range<u64>>> {
+    os::data_ranges(file).doing("find the holes of", "a file")
 }
 
 /// Opens a file or device for reading past the page cache, or says that it could only be opened

@@ -25,8 +25,8 @@ use linux as system;
 
 pub use system::{
     LoopDevice, Process, advise_pageout, change_mode, copy_memory, create_private,
-    create_private_dir, drain_page_lists, exit_signal, extents, fork_child, is_own, is_root,
-    kernel_release, kill, mount, mount_fuse, open_direct, open_plain, page_size, punch,
+    create_private_dir, data_ranges, drain_page_lists, exit_signal, extents, fork_child, is_own,
+    is_root, kernel_release, kill, mount, mount_fuse, open_direct, open_plain, page_size, punch,
     raise_core_limit, read_at, read_memory, readable_by_all, serve_block_io, swap_off, swap_on,
     sync_filesystem, unmount, wait, write_at,
 };

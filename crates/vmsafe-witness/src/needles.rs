@@ -90,6 +90,21 @@ impl Needles {
         self.spans.get(needle.0).map(ExactSizeIterator::len)
     }
 
+    /// Two bytes that notice most mix-ups of two sets of needles, and are too few to confirm a guess.
+    /// Different for each `salt`.
+    #[must_use]
+    pub fn mark(&self, salt: u64) -> u16 {
+        // Byte by byte, so that no block of a needle stands plain in a hash function's buffer.
+        let mut state = salt;
+        let mut mix = |value: u64| state = MaskStream::new(state ^ value).next_word();
+        for number in 0..self.len() {
+            mix(self.spans[number].len() as u64);
+            self.plain(number).for_each(|byte| mix(byte.into()));
+        }
+        let [low, high, ..] = state.to_le_bytes();
+        u16::from_le_bytes([low, high])
+    }
+
     /// The plain bytes of each needle, one at a time.
     pub(crate) fn plain(&self, number: usize) -> impl DoubleEndedIterator<Item = u8> + '_ {
         self.spans[number].clone().map(|at| self.store.unmask(at))

@@ -1,103 +1,35 @@
-//! What a scan found, as a table and as JSON.
+//! All that a scan gave, and how it is told: a table, JSON, a stream of JSON, or SARIF.
 
-use std::collections::BTreeSet;
+mod sarif;
+mod tables;
+
 use std::io;
+use std::rc::Rc;
 
-use indicatif::HumanBytes;
 use serde::Serialize;
-use vmsafe_witness::{Form, Hit};
 
-use super::target::Target;
+use super::finding::{Finding, Gap, Note};
 use crate::exit::Exit;
-use crate::output::{Cell, Output, Table, Tone};
+use crate::output::Output;
 
-/// Rows that a person reads; all of them are in the JSON.
-const MOST_ROWS: usize = 200;
-
-/// One place where a needle stands.
-#[derive(Debug, Serialize)]
-pub(super) struct Finding {
-    target: String,
-    offset: u64,
-    length: u64,
-    form: &'static str,
-    /// False: a part of the needle, or of its form.
-    whole: bool,
-    needle: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mapping: Option<String>,
+/// How results are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Report {
+    /// For people, when all is done.
+    Tables,
+    /// One document, when all is done.
+    Json,
+    /// One object a line, as it is found.
+    Lines,
+    /// For continuous integration, when all is done.
+    Sarif,
 }
 
-impl Finding {
-    pub(super) fn new(hit: &Hit, mapping: Option<String>) -> Self {
-        Self {
-            target: String::new(),
-            offset: hit.offset,
-            length: hit.len,
-            form: hit.form.name(),
-            whole: hit.whole,
-            needle: hit.needle.number(),
-            mapping,
-        }
-    }
-
-    fn form_in_words(&self) -> String {
-        let part = !self.whole && self.form != Form::Fragment.name();
-        format!("{}{}", self.form, if part { ", a part" } else { "" })
-    }
-}
-
-/// Bytes that were not searched.
-#[derive(Debug, Serialize)]
-pub(super) struct Gap {
-    target: String,
-    offset: u64,
-    /// `None`: unknown.
-    length: Option<u64>,
-    because: String,
-}
-
-impl Gap {
-    pub(super) fn of_unknown_size(because: impl Into<String>) -> Self {
-        Self {
-            target: String::new(),
-            offset: 0,
-            length: None,
-            because: because.into(),
-        }
-    }
-}
-
-impl From<&vmsafe_witness::Gap> for Gap {
-    fn from(gap: &vmsafe_witness::Gap) -> Self {
-        Self {
-            target: String::new(),
-            offset: gap.offset,
-            length: Some(gap.len).filter(|len| *len > 0),
-            because: gap.because.clone(),
-        }
-    }
-}
-
-/// What the scan of one target gave.
-#[derive(Debug)]
-pub(super) struct Scanned {
-    pub(super) covered_bytes: u64,
-    pub(super) finding_count: u64,
-    pub(super) findings: Vec<Finding>,
-    pub(super) gaps: Vec<Gap>,
-}
-
-impl Scanned {
-    pub(super) fn not_at_all(because: impl Into<String>) -> Self {
-        Self {
-            covered_bytes: 0,
-            finding_count: 0,
-            findings: Vec::new(),
-            gaps: vec![Gap::of_unknown_size(because)],
-        }
-    }
-}
+/// The most findings that are kept: memory stays bounded whatever is scanned. A stream of JSON
+/// tells all of them.
+const MOST_KEPT: usize = 50_000;
+/// The same for what was not searched: a disk may be bad at every other page.
+const MOST_GAPS: usize = 10_000;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -109,32 +41,96 @@ enum Verdict {
 }
 
 /// What all targets gave.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct Findings {
     verdict: Verdict,
     covered_bytes: u64,
     /// More than `findings` holds, if there were very many.
     finding_count: u64,
-    findings: Vec<Finding>,
-    gaps: Vec<Gap>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<Vec<Finding>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gaps: Option<Vec<Gap>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note>,
+    #[serde(skip)]
+    gap_count: u64,
+    #[serde(skip)]
+    report: Report,
+    #[serde(skip)]
+    failed: Option<io::Error>,
+}
+
+/// One line of a stream.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Line<'a> {
+    Finding(&'a Finding),
+    Gap(&'a Gap),
+    Note(&'a Note),
+    Summary(&'a Findings),
 }
 
 impl Findings {
-    pub(super) fn add(&mut self, target: &Target, scanned: Scanned) {
-        let name = target.to_string();
-        self.covered_bytes += scanned.covered_bytes;
-        self.finding_count += scanned.finding_count;
-        self.findings
-            .extend(scanned.findings.into_iter().map(|finding| Finding {
-                target: name.clone(),
-                ..finding
-            }));
-        self.gaps.extend(scanned.gaps.into_iter().map(|gap| Gap {
-            target: name.clone(),
-            ..gap
-        }));
-        // A find is certain, whatever else was not read.
-        self.verdict = match (self.finding_count, self.gaps.len()) {
+    pub(super) fn new(report: Report) -> Self {
+        let kept = report != Report::Lines;
+        Self {
+            verdict: Verdict::Clean,
+            covered_bytes: 0,
+            finding_count: 0,
+            findings: kept.then(Vec::new),
+            gaps: kept.then(Vec::new),
+            notes: Vec::new(),
+            gap_count: 0,
+            report,
+            failed: None,
+        }
+    }
+
+    /// One more place. In a stream it is told at once.
+    pub(super) fn found(&mut self, finding: Finding, out: &Output) {
+        self.finding_count += 1;
+        self.judge();
+        match &mut self.findings {
+            None => self.tell(out, &Line::Finding(&finding)),
+            Some(findings) if findings.len() < MOST_KEPT => findings.push(finding),
+            Some(_) => {}
+        }
+    }
+
+    /// Places that were counted, and are not known one by one.
+    pub(super) fn found_more(&mut self, count: u64) {
+        self.finding_count += count;
+        self.judge();
+    }
+
+    pub(super) fn not_searched(&mut self, gap: Gap, out: &Output) {
+        self.gap_count += 1;
+        self.judge();
+        match &mut self.gaps {
+            None => self.tell(out, &Line::Gap(&gap)),
+            Some(gaps) if gaps.len() < MOST_GAPS => gaps.push(gap),
+            Some(_) => {}
+        }
+    }
+
+    pub(super) fn note(&mut self, target: &Rc<str>, note: impl Into<String>, out: &Output) {
+        let (target, note) = (Rc::clone(target), note.into());
+        let note = Note { target, note };
+        if self.report == Report::Lines {
+            self.tell(out, &Line::Note(&note));
+        } else {
+            self.notes.push(note);
+        }
+    }
+
+    pub(super) fn covered(&mut self, bytes: u64) {
+        self.covered_bytes += bytes;
+    }
+
+    /// A find is certain, whatever else was not read.
+    fn judge(&mut self) {
+        self.verdict = match (self.finding_count, self.gap_count) {
             (0, 0) => Verdict::Clean,
             (0, _) => Verdict::Incomplete,
             _ => Verdict::Found,
@@ -149,95 +145,29 @@ impl Findings {
         }
     }
 
-    pub(super) fn show(&self, out: &Output) -> io::Result<()> {
-        if out.is_json() {
-            return out.json(self);
+    /// A line that could not be written is told at the end: the scan itself goes on.
+    fn tell(&mut self, out: &Output, line: &Line<'_>) {
+        if self.failed.is_none() {
+            self.failed = out.json(line).err();
         }
-        if !self.findings.is_empty() {
-            out.table(&self.found_table())?;
-        }
-        let shown = self.findings.len().min(MOST_ROWS) as u64;
-        if self.finding_count > shown {
-            let more = self.finding_count - shown;
-            out.line(format_args!("and {more} more; --json lists them"))?;
-        }
-        if !self.gaps.is_empty() {
-            out.line("")?;
-            out.table(&self.gap_table())?;
-        }
-        out.line("")?;
-        out.line(self.summary())
     }
 
-    fn found_table(&self) -> Table {
-        let mut table = Table::new(["target", "offset", "length", "form", "needle"]);
-        for found in self.findings.iter().take(MOST_ROWS) {
-            let target = match &found.mapping {
-                Some(mapping) => format!("{} {mapping}", found.target),
-                None => found.target.clone(),
-            };
-            table.row([
-                Cell::from(target),
-                Cell::from(format!("{:#x}", found.offset)),
-                Cell::from(found.length.to_string()),
-                Cell::from(found.form_in_words()),
-                Cell::from(found.needle.to_string()),
-            ]);
+    /// Tells all that has not been told yet.
+    pub(super) fn show(mut self, out: &Output) -> io::Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
         }
-        table
-    }
-
-    fn gap_table(&self) -> Table {
-        let mut table = Table::new(["not searched", "offset", "length", "because"]);
-        for gap in self.gaps.iter().take(MOST_ROWS) {
-            let length = gap
-                .length
-                .map_or_else(|| "unknown".to_owned(), |len| len.to_string());
-            table.row([
-                Cell::from(&gap.target),
-                Cell::from(format!("{:#x}", gap.offset)),
-                Cell::from(length),
-                Cell::from(&gap.because),
-            ]);
-        }
-        table
-    }
-
-    fn summary(&self) -> String {
-        let (on, off) = (self.tone().start(), Tone::end());
-        let word = match self.verdict {
-            Verdict::Clean => "clean",
-            Verdict::Found => "found",
-            Verdict::Incomplete => "incomplete",
-        };
-        let needles: BTreeSet<_> = self.findings.iter().map(|found| found.needle).collect();
-        let covered = HumanBytes(self.covered_bytes);
-        let found = match self.finding_count {
-            0 => "nothing".to_owned(),
-            count => {
-                let needles = counted(needles.len() as u64, "needle");
-                format!("{needles} at {}", counted(count, "place"))
+        if let Some(findings) = &mut self.findings {
+            // Those of adjacent pieces can overlap; the order of the targets is kept.
+            for of_one in findings.chunk_by_mut(|one, other| one.target == other.target) {
+                of_one.sort_by_key(|found| found.offset);
             }
-        };
-        let all = match self.gaps.is_empty() {
-            true => "",
-            false => ", but not all could be searched",
-        };
-        format!("{on}{word}{off}: {found} in {covered}{all}")
-    }
-
-    fn tone(&self) -> Tone {
-        match self.verdict {
-            Verdict::Clean => Tone::Good,
-            Verdict::Found => Tone::Bad,
-            Verdict::Incomplete => Tone::Doubtful,
         }
-    }
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        _ => format!("{count} {noun}s"),
+        match self.report {
+            Report::Tables => self.show_tables(out),
+            Report::Json => out.json(&self),
+            Report::Lines => out.json(&Line::Summary(&self)),
+            Report::Sarif => out.json(&self.sarif()),
+        }
     }
 }

@@ -9,16 +9,31 @@ use vmsafe_witness::Needles;
 
 use crate::output::Output;
 
+/// The needles that were given. Without any source there are none if `may_be_none`; otherwise they
+/// come from standard input.
 pub(super) fn needles(
     fd: Option<u32>,
     file: Option<&Path>,
+    may_be_none: bool,
     out: &Output,
 ) -> anyhow::Result<Needles> {
+    if may_be_none && fd.is_none() && file.is_none() {
+        return Ok(Needles::new());
+    }
     let needles = Needles::read_from(open(fd, file, out)?)?;
     if needles.is_empty() {
         bail!("no needle was given: write one a line, as hex:…, base64:… or text:…");
     }
     Ok(needles)
+}
+
+/// Whether the needles come from standard input.
+pub(super) fn is_input(fd: Option<u32>, file: Option<&Path>, may_be_none: bool) -> bool {
+    match (fd, file) {
+        (Some(fd), _) => fd == 0,
+        (None, Some(file)) => file == Path::new("-") || file == Path::new("/dev/stdin"),
+        (None, None) => !may_be_none,
+    }
 }
 
 /// Standard input is opened by its path: the standard library's own handle would keep what it read
@@ -29,7 +44,10 @@ fn open(fd: Option<u32>, file: Option<&Path>, out: &Output) -> anyhow::Result<Fi
         (None, Some(file)) if file != Path::new("-") => return open_file(file, out),
         (None, given) => {
             if given.is_none() && io::stdin().is_terminal() {
-                bail!("no needles: give --needle-file or --needle-fd, or pipe them in");
+                bail!(
+                    "no needles: give --needle-file or --needle-fd, or pipe them in; or look for \
+                     unknown keys with --keys"
+                );
             }
             PathBuf::from("/dev/stdin")
         }

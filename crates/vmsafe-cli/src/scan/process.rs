@@ -1,32 +1,57 @@
 //! The memory of a live process.
 
-use std::fs;
+use std::fs::{self, File};
 use std::ops::Range;
+use std::rc::Rc;
 
 use vmsafe_witness::{Searcher, scan_process};
 
-use super::findings::{Finding, Gap, Scanned};
+use super::finding::{Finding, Gap};
+use super::findings::Findings;
+use super::reveal::Reveal;
+use crate::output::Output;
 
 /// Pages of the kernel's own that every process has and that nothing of a program's can reach.
 const KERNEL_PAGES: [&str; 4] = ["[vvar]", "[vvar_vclock]", "[vsyscall]", "[vdso]"];
 
-pub(super) fn scan(pid: u32, searcher: &Searcher) -> Scanned {
+pub(super) fn scan(
+    target: &Rc<str>,
+    pid: u32,
+    searcher: &Searcher,
+    reveal: bool,
+    findings: &mut Findings,
+    out: &Output,
+) {
     // Before the scan: a process that ends meanwhile must not make gaps look harmless.
     let kernel = kernel_pages(pid);
     let report = match scan_process(searcher, pid) {
         Ok(report) => report,
-        Err(error) => return Scanned::not_at_all(format!("it cannot be traced: {error}")),
+        Err(error) => {
+            let because = format!("it cannot be traced: {error}");
+            return findings.not_searched(Gap::of_unknown_size(target, because), out);
+        }
     };
-    let finding = |hit: &vmsafe_witness::ProcessHit| {
+    findings.covered(report.covered_bytes);
+    let memory = File::open(format!("/proc/{pid}/mem")).ok();
+    let mut reveal = memory.filter(|_| reveal).map(Reveal);
+    let hits = report.hits.iter().map(|hit| {
         let place = format!("{} {}", hit.mapping, hit.permissions);
-        Finding::new(&hit.hit, Some(place))
-    };
+        (Finding::of_hit(target, &hit.hit), place)
+    });
+    let keys = report.keys.iter().map(|key| {
+        let place = format!("{} {}", key.mapping, key.permissions);
+        (Finding::of_key(target, &key.key), place)
+    });
+    for (mut finding, place) in hits.chain(keys) {
+        finding.mapping = Some(place);
+        let around = |reveal: &mut Reveal| reveal.around(finding.offset, finding.length);
+        finding.context = reveal.as_mut().and_then(around);
+        findings.found(finding, out);
+    }
+    findings.found_more(report.hit_count - report.hits.len() as u64);
     let counts = |gap: &&vmsafe_witness::Gap| !lies_in(&kernel, gap.offset, gap.len);
-    Scanned {
-        covered_bytes: report.covered_bytes,
-        finding_count: report.hit_count,
-        findings: report.hits.iter().map(finding).collect(),
-        gaps: report.gaps.iter().filter(counts).map(Gap::from).collect(),
+    for gap in report.gaps.iter().filter(counts) {
+        findings.not_searched(Gap::of(target, gap), out);
     }
 }
 

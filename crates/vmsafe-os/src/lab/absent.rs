@@ -118,6 +118,7 @@ refusing! {
     is_own(&Path) -> bool;
     readable_by_all(&File) -> bool;
     open_direct(&Path) -> Opened;
+    data_ranges(&File) -> Vec<Range<u64>>;
     open_plain(&Path) -> File;
     read_at(&File, &mut [u8], u64) -> ();
     write_at(&File, &[u8], u64) -> ();

@@ -108,3 +108,23 @@ fn debug_shows_no_needle() {
     needles.push(b"hunter2hunter2").unwrap();
     assert_eq!(format!("{needles:?}"), "Needles { len: 1, .. }");
 }
+
+#[test]
+fn a_mark_tells_sets_apart_and_depends_on_the_salt() {
+    let set = |needles: &[&[u8]]| {
+        let mut set = Needles::new();
+        for needle in needles {
+            set.push(needle).unwrap();
+        }
+        set
+    };
+    let (one, other) = (
+        b"a needle of the set".as_slice(),
+        b"another one of it".as_slice(),
+    );
+    let mark = |needles: &[&[u8]]| set(needles).mark(7);
+    assert_eq!(mark(&[one, other]), mark(&[one, other]));
+    assert_ne!(mark(&[one, other]), mark(&[other, one]));
+    assert_ne!(mark(&[one, other]), mark(&[one]));
+    assert_ne!(set(&[one]).mark(7), set(&[one]).mark(8));
+}

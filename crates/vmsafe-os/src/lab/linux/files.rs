@@ -1,12 +1,14 @@
 //! Private files, direct reads, and where a file lies on its device.
 
+use core::ops::Range;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, SeekFrom};
+use rustix::io::Errno;
 
 use super::check;
 use crate::lab::{Extent, Opened};
@@ -77,6 +79,34 @@ pub fn open_direct(path: &Path) -> io::Result<Opened> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// More pieces of data than this are told as one: memory stays bounded.
+const MOST_RANGES: usize = 1 << 18;
+
+/// Where a file holds data, in order. Between these ranges lie holes, which read as zeros. The
+/// cursor is moved.
+///
+/// # Errors
+/// The kernel's refusal. A file system that knows no holes gives the whole file.
+pub fn data_ranges(file: &File) -> io::Result<Vec<Range<u64>>> {
+    let end = file.metadata()?.len();
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    let mut at = 0;
+    while at < end {
+        let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+            // Nothing but a hole follows.
+            Err(Errno::NXIO) => break,
+            start => start?,
+        };
+        at = rustix::fs::seek(file, SeekFrom::Hole(start))?;
+        if ranges.len() == MOST_RANGES {
+            ranges.push(start..end);
+            break;
+        }
+        ranges.push(start..at);
+    }
+    Ok(ranges)
 }
 
 /// Opens a file or device for reading and writing without following a final symbolic link.

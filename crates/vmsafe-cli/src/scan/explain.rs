@@ -1,0 +1,94 @@
+//! What a reader must know of memory that only looks like a disk: zram and zswap.
+
+use std::fs;
+use std::path::Path;
+
+use vmsafe_witness::{Medium, SwapState};
+
+/// Why a path is nothing that a scan could read.
+pub(super) fn not_to_be_searched(path: &Path) -> Option<String> {
+    let is_zswap = path.starts_with("/sys/module/zswap")
+        || path.starts_with("/sys/kernel/debug/zswap")
+        || path.as_os_str() == "zswap" && !path.exists();
+    is_zswap.then(|| {
+        "zswap is no medium: it keeps paged-out memory compressed inside the kernel, where no \
+         program can read it; write it to its swap area (echo 0 > \
+         /sys/module/zswap/parameters/max_pool_percent, then page out more), and scan that"
+            .to_owned()
+    })
+}
+
+/// What the result of a scan of this means and what it does not.
+pub(super) fn notes(path: &Path, medium: &Medium) -> Vec<String> {
+    let mut notes = Vec::new();
+    if is_zram(path) {
+        notes.push(
+            "zram is compressed memory: what is found here is lost at power-off, unless the \
+             device has a backing_dev, which is a disk of its own to scan"
+                .to_owned(),
+        );
+    }
+    if let Medium::Swap(header) = medium {
+        if header.state == SwapState::Hibernated {
+            notes.push(
+                "it holds the image of a hibernated system, which is compressed: what stands in \
+                 the image is not found"
+                    .to_owned(),
+            );
+        }
+        notes.extend(fs::read_to_string("/proc/meminfo").ok().and_then(in_zswap));
+    }
+    if let Medium::Compressed(compression) = medium {
+        let name = compression.name();
+        notes.push(format!(
+            "it is compressed by {name}: its content was searched, and offsets count in that"
+        ));
+    }
+    notes
+}
+
+/// `/dev/zram0`, by whatever name.
+fn is_zram(path: &Path) -> bool {
+    let Ok(path) = path.canonicalize() else {
+        return false;
+    };
+    let name = path.file_name().and_then(|name| name.to_str());
+    path.starts_with("/dev") && name.is_some_and(|name| name.starts_with("zram"))
+}
+
+/// What zswap holds back, if it holds anything.
+fn in_zswap(meminfo: String) -> Option<String> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("Zswapped:"))?;
+    let amount = line.trim();
+    (!amount.starts_with("0 ")).then(|| {
+        format!(
+            "zswap keeps {amount} of paged-out memory, of all swap areas, compressed in RAM: it is \
+             not on this medium yet, and was not searched"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_zswap_holds_is_told() {
+        let meminfo =
+            |amount: &str| format!("Zswap:  12 kB\nZswapped:      {amount}\nDirty: 0 kB\n");
+        let told = in_zswap(meminfo("5120 kB")).unwrap_or_default();
+        assert!(told.starts_with("zswap keeps 5120 kB"), "{told}");
+        assert_eq!(in_zswap(meminfo("0 kB")), None);
+        assert_eq!(in_zswap("Dirty: 0 kB\n".to_owned()), None);
+    }
+
+    #[test]
+    fn zswap_is_explained() {
+        for path in ["/sys/module/zswap/parameters", "/sys/kernel/debug/zswap"] {
+            assert!(not_to_be_searched(Path::new(path)).is_some());
+        }
+        assert_eq!(not_to_be_searched(Path::new("/swapfile")), None);
+    }
+}

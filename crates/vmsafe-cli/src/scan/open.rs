@@ -1,0 +1,153 @@
+//! Opens a target so that what is read is what it holds.
+
+use core::ops::Range;
+use std::fs::{File, Metadata};
+use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use vmsafe_lab::{Opened, data_ranges, open_direct};
+use vmsafe_witness::{Compression, Medium};
+
+use super::explain;
+use super::record::Identity;
+
+/// An open target.
+pub(super) struct Open {
+    pub(super) bytes: Bytes,
+    pub(super) medium: Medium,
+    /// Why what is read may not be what the medium holds.
+    pub(super) doubts: Vec<String>,
+    pub(super) notes: Vec<String>,
+}
+
+/// How a target is read.
+pub(super) enum Bytes {
+    /// At any place: these ranges hold all that there is, the rest are holes.
+    Seekable {
+        file: File,
+        ranges: Vec<Range<u64>>,
+        identity: Identity,
+    },
+    /// As they come.
+    Stream(Box<dyn Read + Send>),
+}
+
+/// The bytes around a hole that are read with the data: a needle may end in zeros. More than the
+/// longest form of the longest needle.
+const RIM: u64 = 64 * 1024;
+
+pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
+    let because = |error: std::io::Error| format!("it cannot be opened: {error}");
+    if let Some(because) = explain::not_to_be_searched(path) {
+        return Err(because);
+    }
+    let metadata = path.metadata().map_err(because)?;
+    if metadata.is_dir() {
+        return Err("it is a directory: name its files, or the device that it lies on".to_owned());
+    }
+    // Through the cache first: opening a pipe a second time would wait for a second writer.
+    let mut file = File::open(path).map_err(because)?;
+    // Files of /proc have no length, and pipes no end: they are read as they come.
+    let Some(len) = file.seek(SeekFrom::End(0)).ok().filter(|len| *len > 0) else {
+        return Ok(stream(file, path, decompress));
+    };
+    let (medium, damage) = match Medium::detect(&mut file) {
+        Ok(medium) => (medium, None),
+        Err(error) => (
+            Medium::Plain,
+            Some(format!("it is searched byte by byte: {error}")),
+        ),
+    };
+    let medium = match medium {
+        Medium::Compressed(_) if !decompress || !metadata.is_file() => Medium::Plain,
+        medium => medium,
+    };
+    let mut notes: Vec<String> = damage.into_iter().collect();
+    notes.extend(explain::notes(path, &medium));
+    let mut doubts = Vec::new();
+    let cached = metadata.is_file() && !matches!(medium, Medium::Swap(_));
+    let ranges = if cached {
+        data(&mut file, len, &mut notes)
+    } else {
+        vec![0..len]
+    };
+    if !cached {
+        file = match open_direct(path).map_err(|error| error.to_string())? {
+            Opened::Direct(file) => file,
+            Opened::Buffered(file) => {
+                doubts.push(STALE.to_owned());
+                file
+            }
+        };
+    }
+    let identity = identity(&metadata, len);
+    Ok(Open {
+        bytes: Bytes::Seekable {
+            file,
+            ranges,
+            identity,
+        },
+        medium,
+        doubts,
+        notes,
+    })
+}
+
+const STALE: &str =
+    "its file system has no direct reads: the page cache answered, and may hold other bytes";
+
+/// Swap areas and devices are written to all the time: only their length tells them apart.
+fn identity(metadata: &Metadata, len: u64) -> Identity {
+    let modified = metadata.modified().ok().filter(|_| metadata.is_file());
+    let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    Identity {
+        len,
+        modified_ns: since.map_or(0, |since| since.as_nanos()),
+    }
+}
+
+/// The first bytes tell whether it is compressed, and are searched with the rest.
+fn stream(mut file: File, path: &Path, decompress: bool) -> Open {
+    file.rewind().ok();
+    let mut start = Vec::new();
+    let read = (&mut file).take(4).read_to_end(&mut start);
+    let compression = Compression::detect(&start).filter(|_| decompress && read.is_ok());
+    let whole = Cursor::new(start).chain(file);
+    let (medium, bytes): (_, Box<dyn Read + Send>) = match compression {
+        Some(compression) => (
+            Medium::Compressed(compression),
+            Box::new(compression.reader(whole)),
+        ),
+        None => (Medium::Plain, Box::new(whole)),
+    };
+    Open {
+        bytes: Bytes::Stream(bytes),
+        notes: explain::notes(path, &medium),
+        medium,
+        doubts: Vec::new(),
+    }
+}
+
+/// Where a sparse file holds data, and a little more. A file system that does not say gives all.
+fn data(file: &mut File, len: u64, notes: &mut Vec<String>) -> Vec<Range<u64>> {
+    let Ok(data) = data_ranges(file) else {
+        return vec![0..len];
+    };
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for data in data {
+        let wide = data.start.saturating_sub(RIM)..data.end.saturating_add(RIM).min(len);
+        match ranges.last_mut() {
+            Some(last) if last.end >= wide.start => last.end = wide.end,
+            _ => ranges.push(wide),
+        }
+    }
+    let read: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+    if read < len {
+        let holes = len - read;
+        notes.push(format!(
+            "{holes} of its bytes are holes, which read as zeros: they were passed over"
+        ));
+    }
+    ranges
+}

@@ -1,0 +1,153 @@
+//! The record of an interrupted scan: what was covered, and what was found there.
+//!
+//! It holds no needle, only two bytes by which most mix-ups are noticed.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+use vmsafe_witness::{Checkpoint, Needles, Report};
+
+const VERSION: u32 = 1;
+
+/// What was asked: an answer to another question cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Question {
+    pub(super) needles: usize,
+    pub(super) mark: u16,
+    pub(super) encoded: bool,
+    pub(super) keys: bool,
+    pub(super) decompress: bool,
+}
+
+/// By what a target is known to be the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    pub(super) len: u64,
+    pub(super) modified_ns: u128,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    version: u32,
+    salt: u64,
+    question: Question,
+    targets: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    target: String,
+    identity: Identity,
+    checkpoint: String,
+}
+
+/// A record and the file that it is kept in.
+#[derive(Debug)]
+pub(super) struct Record {
+    path: PathBuf,
+    content: Content,
+}
+
+impl Record {
+    /// Reads the record at `path`, or begins one if there is none.
+    pub(super) fn open(
+        path: &Path,
+        needles: &Needles,
+        question: impl FnOnce(u16) -> Question,
+    ) -> anyhow::Result<Self> {
+        let named = || format!("the record {}", path.display());
+        let earlier: Option<Content> = match fs::read(path) {
+            Ok(bytes) => Some(
+                serde_json::from_slice(&bytes)
+                    .with_context(|| format!("{} is damaged: remove it to begin anew", named()))?,
+            ),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", named())),
+        };
+        let salt = match &earlier {
+            Some(content) => content.salt,
+            None => getrandom::u64()?,
+        };
+        let question = question(needles.mark(salt));
+        if let Some(content) = &earlier {
+            ensure!(
+                content.version == VERSION && content.question == question,
+                "{} is of a scan with other needles or options: give the same ones, or remove it \
+                 to begin anew",
+                named(),
+            );
+        }
+        let content = earlier.unwrap_or(Content {
+            version: VERSION,
+            salt,
+            question,
+            targets: Vec::new(),
+        });
+        let path = path.to_owned();
+        Ok(Self { path, content })
+    }
+
+    /// Where to go on with a target that is still the same.
+    pub(super) fn checkpoint(
+        &self,
+        target: &str,
+        identity: Identity,
+    ) -> anyhow::Result<Option<Checkpoint>> {
+        let same = |entry: &&Entry| entry.target == target && entry.identity == identity;
+        let Some(entry) = self.content.targets.iter().find(same) else {
+            return Ok(None);
+        };
+        let read = entry.checkpoint.parse();
+        read.map(Some)
+            .with_context(|| format!("the record {}", self.path.display()))
+    }
+
+    /// Keeps how far the scan of a target came.
+    pub(super) fn keep(
+        &mut self,
+        target: &str,
+        identity: Identity,
+        checkpoint: &Checkpoint,
+    ) -> anyhow::Result<()> {
+        self.content.targets.retain(|entry| entry.target != target);
+        self.content.targets.push(Entry {
+            target: target.to_owned(),
+            identity,
+            checkpoint: checkpoint.to_string(),
+        });
+        self.write()
+            .with_context(|| format!("cannot write the record {}", self.path.display()))
+    }
+
+    /// Beside the old one first, and then in its place: a crash leaves one of the two.
+    fn write(&self) -> anyhow::Result<()> {
+        let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        // Of mode 0600.
+        let mut new = NamedTempFile::new_in(dir.unwrap_or(Path::new(".")))?;
+        serde_json::to_writer(&mut new, &self.content)?;
+        new.as_file().sync_all()?;
+        new.persist(&self.path)?;
+        Ok(())
+    }
+
+    /// All is done: there is nothing to go on with.
+    pub(super) fn remove(self) -> anyhow::Result<()> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error)
+                .with_context(|| format!("cannot remove the record {}", self.path.display())),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The checkpoint of a target that was searched to its end.
+pub(super) fn whole(report: &Report, len: u64) -> Checkpoint {
+    let mut checkpoint = Checkpoint::default();
+    checkpoint.position = len;
+    checkpoint.report = report.clone();
+    checkpoint
+}

@@ -1,0 +1,255 @@
+//! Searches one target after the other, and tells and keeps what comes of it.
+
+use std::fs::File;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use vmsafe_witness::{
+    Checkpoint, Hit, KeyHit, Medium, Progress, Report, Searcher, scan_ranges, scan_stream,
+};
+
+use super::finding::{Finding, Gap};
+use super::findings::Findings;
+use super::open::{Bytes, Open, open};
+use super::process;
+use super::record::{Identity, Record, whole};
+use super::reveal::Reveal;
+use super::target::Target;
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+
+/// What all targets are searched with.
+pub(super) struct Search<'a> {
+    pub(super) searcher: Searcher,
+    pub(super) decompress: bool,
+    pub(super) reveal: bool,
+    pub(super) record: Option<Record>,
+    pub(super) findings: Findings,
+    pub(super) stop: Interrupt,
+    pub(super) out: &'a Output,
+}
+
+/// How often a record is kept while a scan runs: what a crash can cost.
+const KEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// The target at hand.
+struct Subject<'a> {
+    name: Rc<str>,
+    medium: &'a Medium,
+    reveal: Option<Reveal>,
+    identity: Option<Identity>,
+}
+
+impl Search<'_> {
+    /// Searches a target. What keeps it from being read, in part or at all, is part of the result.
+    pub(super) fn target(&mut self, target: &Target) -> anyhow::Result<()> {
+        let name: Rc<str> = target.to_string().into();
+        if self.stop.asked() {
+            self.not_at_all(&name, "the scan was stopped");
+            return Ok(());
+        }
+        match (target, target.path()) {
+            (Target::Process(pid), _) => {
+                let (searcher, findings) = (&self.searcher, &mut self.findings);
+                process::scan(&name, *pid, searcher, self.reveal, findings, self.out);
+            }
+            (_, Some(path)) => match open(path, self.decompress) {
+                Ok(open) => self.medium(name, path, open)?,
+                Err(because) => self.not_at_all(&name, because),
+            },
+            (_, None) => self.not_at_all(&name, "it has no path"),
+        }
+        Ok(())
+    }
+
+    fn not_at_all(&mut self, name: &Rc<str>, because: impl Into<String>) {
+        let gap = Gap::of_unknown_size(name, because);
+        self.findings.not_searched(gap, self.out);
+    }
+
+    fn medium(&mut self, name: Rc<str>, path: &std::path::Path, open: Open) -> anyhow::Result<()> {
+        for note in open.notes {
+            self.findings.note(&name, note, self.out);
+        }
+        for doubt in open.doubts {
+            self.not_at_all(&name, doubt);
+        }
+        let mut subject = Subject {
+            name,
+            medium: &open.medium,
+            reveal: None,
+            identity: None,
+        };
+        match open.bytes {
+            Bytes::Stream(mut bytes) => {
+                self.no_reveal(&subject);
+                let (searcher, bar) = (self.searcher.clone(), None);
+                self.watch(subject, bar, Checkpoint::default(), |progress| {
+                    scan_stream(&searcher, &mut *bytes, progress)
+                })
+            }
+            Bytes::Seekable { file, .. } if matches!(open.medium, Medium::Compressed(_)) => {
+                self.no_reveal(&subject);
+                let (searcher, medium) = (self.searcher.clone(), &open.medium);
+                self.watch(subject, None, Checkpoint::default(), |progress| {
+                    medium.scan(&searcher, &file, None, progress)
+                })
+            }
+            Bytes::Seekable {
+                file,
+                ranges,
+                identity,
+            } => {
+                subject.identity = Some(identity);
+                if self.reveal {
+                    subject.reveal = reopened(path, &open.medium).map(Reveal);
+                }
+                let checkpoint = self.checkpoint(&subject, identity)?;
+                let earlier = checkpoint.clone();
+                let searcher = self.searcher.clone();
+                let total = ranges.iter().map(|range| range.end - range.start).sum();
+                self.watch(subject, Some(total), earlier, |progress| {
+                    scan_ranges(&searcher, &file, &ranges, checkpoint, progress)
+                })
+            }
+        }
+    }
+
+    fn no_reveal(&mut self, subject: &Subject<'_>) {
+        if self.reveal {
+            let note = "what stands beside a finding cannot be read again, and is not shown";
+            self.findings.note(&subject.name, note, self.out);
+        }
+    }
+
+    /// Where an earlier scan stopped, or the beginning.
+    fn checkpoint(
+        &mut self,
+        subject: &Subject<'_>,
+        identity: Identity,
+    ) -> anyhow::Result<Checkpoint> {
+        let Some(record) = &self.record else {
+            return Ok(Checkpoint::default());
+        };
+        let Some(checkpoint) = record.checkpoint(&subject.name, identity)? else {
+            return Ok(Checkpoint::default());
+        };
+        let note = format!("the scan went on at byte {}", checkpoint.position);
+        self.findings.note(&subject.name, note, self.out);
+        Ok(checkpoint)
+    }
+
+    /// Runs a scan: shows its progress, tells what it finds, keeps a record, stops it when asked.
+    fn watch(
+        &mut self,
+        mut subject: Subject<'_>,
+        total: Option<u64>,
+        earlier: Checkpoint,
+        scan: impl FnOnce(&mut dyn FnMut(&Progress<'_>)) -> Report,
+    ) -> anyhow::Result<()> {
+        let bar = self.out.progress(&subject.name, total);
+        self.tell(&mut subject, &earlier.report.hits, &earlier.report.keys);
+        let untold = |report: &Report| {
+            let all = report.hit_count + report.key_count;
+            all - (report.hits.len() + report.keys.len()) as u64
+        };
+        self.findings.found_more(untold(&earlier.report));
+        let mut told = 0;
+        let mut kept = Instant::now();
+        let mut failed = None;
+        let mut stopped = false;
+        let report = scan(&mut |progress| {
+            bar.at(progress.covered);
+            if progress.hits != told {
+                told = progress.hits;
+                bar.say(&format!("{}: {told} found", subject.name));
+            }
+            self.tell(&mut subject, progress.fresh, progress.fresh_keys);
+            let asked = self.stop.asked() && !stopped;
+            if asked || (kept.elapsed() > KEEP_EVERY && !stopped) {
+                // Before the stop: what a stop cuts in two is found whole by the scan that goes on.
+                failed = self.keep(&subject, || progress.checkpoint()).err();
+                kept = Instant::now();
+            }
+            if asked || failed.is_some() {
+                stopped = true;
+                progress.stop();
+            }
+        });
+        drop(bar);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        self.finish(&subject, &report, stopped)
+    }
+
+    fn finish(
+        &mut self,
+        subject: &Subject<'_>,
+        report: &Report,
+        stopped: bool,
+    ) -> anyhow::Result<()> {
+        self.findings.covered(report.covered_bytes);
+        for gap in &report.gaps {
+            let gap = Gap::of(&subject.name, gap);
+            self.findings.not_searched(gap, self.out);
+        }
+        if report.gaps.is_empty() && !report.is_complete() {
+            self.not_at_all(&subject.name, "it was not read to its end");
+        }
+        if stopped {
+            return Ok(());
+        }
+        self.keep(subject, || {
+            whole(report, subject.identity.map_or(0, |identity| identity.len))
+        })
+    }
+
+    fn keep(
+        &mut self,
+        subject: &Subject<'_>,
+        checkpoint: impl FnOnce() -> Checkpoint,
+    ) -> anyhow::Result<()> {
+        match (&mut self.record, subject.identity) {
+            (Some(record), Some(identity)) => record.keep(&subject.name, identity, &checkpoint()),
+            _ => Ok(()),
+        }
+    }
+
+    fn tell(&mut self, subject: &mut Subject<'_>, hits: &[Hit], keys: &[KeyHit]) {
+        let name = &subject.name;
+        let hits = hits.iter().map(|hit| Finding::of_hit(name, hit));
+        let keys = keys.iter().map(|key| Finding::of_key(name, key));
+        for finding in hits.chain(keys) {
+            let place = subject.medium.place(finding.offset);
+            let mut finding = finding.at(place.as_ref());
+            if let Some(reveal) = &mut subject.reveal {
+                finding.context = reveal.around(finding.offset, finding.length);
+            }
+            self.findings.found(finding, self.out);
+        }
+    }
+
+    /// Tells the rest, and removes the record of a scan that is done.
+    pub(super) fn end(self) -> anyhow::Result<crate::exit::Exit> {
+        if let Some(record) = self.record
+            && !self.stop.asked()
+        {
+            record.remove()?;
+        }
+        let exit = self.findings.exit();
+        self.findings.show(self.out)?;
+        Ok(exit)
+    }
+}
+
+/// Past the page cache where the scan reads so.
+fn reopened(path: &std::path::Path, medium: &Medium) -> Option<File> {
+    use vmsafe_lab::{Opened, open_direct};
+    if matches!(medium, Medium::Swap(_)) || !path.metadata().ok()?.is_file() {
+        return match open_direct(path).ok()? {
+            Opened::Direct(file) | Opened::Buffered(file) => Some(file),
+        };
+    }
+    File::open(path).ok()
+}
