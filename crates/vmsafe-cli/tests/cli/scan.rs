@@ -1,5 +1,10 @@
 //! `vmsafe scan`.
 
+mod keys;
+mod media;
+mod reports;
+mod resume;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -84,7 +89,7 @@ fn a_finding_names_target_offset_form_and_needle() {
         "verdict": "found", "covered_bytes": 100_000, "finding_count": 1, "gaps": [],
         "findings": [{
             "target": arg(&path), "offset": 777, "length": NEEDLE.len(),
-            "form": "exact", "whole": true, "needle": 1,
+            "kind": "needle", "form": "exact", "whole": true, "needle": 1,
         }],
     });
     assert_eq!(said.json(), expected);

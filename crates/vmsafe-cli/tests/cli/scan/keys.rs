@@ -1,0 +1,164 @@
+//! Keys that nobody named.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::Stage;
+use crate::run::{Said, arg, run};
+
+/// The AES-128 key of FIPS 197, appendix A.1, and the words that follow from it.
+const SCHEDULE: &str = "\
+    2b7e151628aed2a6abf7158809cf4f3ca0fafe1788542cb123a339392a6c7605\
+    f2c295f27a96b9435935807a7359f67f3d80477d4716fe3e1e237e446d7a883b\
+    ef44a541a8525b7fb671253bdb0bad00d4d1c6f87c839d87caf2b8bc11f915bc\
+    6d88a37a110b3efddbf98641ca0093fd4e54f70e5f5fc9f384a64fb24ea6dc4f\
+    ead27321b58dbad2312bf5607f8d292fac7766f319fadc2128d12941575c006e\
+    d014f9a8c9ee2589e13f0cc8b6630ca6";
+
+fn schedule() -> Vec<u8> {
+    let digits = SCHEDULE.as_bytes().chunks(2);
+    digits
+        .map(|pair| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+/// Round keys from the last to the first.
+fn reversed(schedule: &[u8]) -> Vec<u8> {
+    schedule.chunks(16).rev().flatten().copied().collect()
+}
+
+/// Words in the other byte order.
+fn swapped(schedule: &[u8]) -> Vec<u8> {
+    schedule
+        .chunks(4)
+        .flat_map(|word| word.iter().rev())
+        .copied()
+        .collect()
+}
+
+fn scan(target: &Path) -> Said {
+    run(["scan", "--json", "--keys", arg(target)])
+}
+
+/// Bytes of some variety, without any structure of a key.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 4711_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+#[test]
+fn a_schedule_is_found_in_every_layout_with_one_fingerprint() {
+    let stage = Stage::new();
+    let forward = schedule();
+    let layouts = [
+        ("schedule", forward.clone()),
+        ("schedule-swapped", swapped(&forward)),
+        ("reversed-schedule", reversed(&forward)),
+        ("reversed-schedule-swapped", swapped(&reversed(&forward))),
+    ];
+    let mut bytes = noise(20_000);
+    for (nth, (_, layout)) in layouts.iter().enumerate() {
+        let place = 1001 + 4001 * nth;
+        bytes[place..place + layout.len()].copy_from_slice(layout);
+    }
+    let path = stage.dir.path().join("schedules");
+    fs::write(&path, bytes).unwrap();
+    let said = scan(&path);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let json = said.json();
+    let findings = json["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), layouts.len(), "{said:?}");
+    for (nth, (found, (form, _))) in findings.iter().zip(&layouts).enumerate() {
+        let expected = json!({
+            "target": arg(&path), "offset": 1001 + 4001 * nth, "length": 176,
+            "kind": "aes-128", "form": form, "whole": true,
+            "fingerprint": findings[0]["fingerprint"],
+        });
+        assert_eq!(*found, expected);
+    }
+}
+
+#[test]
+fn noise_holds_no_key_and_needs_no_needle() {
+    let stage = Stage::new();
+    let path = stage.dir.path().join("noise");
+    fs::write(&path, noise(3 << 20)).unwrap();
+    let said = scan(&path);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(said.json()["covered_bytes"], 3 << 20);
+}
+
+/// Keys of every format, made by the programs that use them.
+fn key_files() -> Vec<PathBuf> {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmsafe-witness/tests/keys");
+    let mut paths: Vec<_> = fs::read_dir(dir)
+        .expect("keys beside the witness")
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|name| name == "pem"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn private_keys_are_found_unless_they_are_encrypted() {
+    let stage = Stage::new();
+    let target = stage.dir.path().join("disk");
+    let mut kinds = Vec::new();
+    for path in key_files() {
+        let mut bytes = noise(5000);
+        bytes.extend(fs::read(&path).unwrap());
+        fs::write(&target, bytes).unwrap();
+        let json = scan(&target).json();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name.starts_with("encrypted") {
+            assert_eq!(json["verdict"], "clean", "{name}");
+            continue;
+        }
+        assert_eq!(json["finding_count"], 1, "{name}: {json}");
+        let found = &json["findings"][0];
+        assert_eq!(
+            (&found["offset"], &found["form"]),
+            (&json!(5000), &json!("pem")),
+            "{name}"
+        );
+        kinds.push(found["kind"].as_str().unwrap().to_owned());
+    }
+    kinds.sort();
+    kinds.dedup();
+    let expected = ["dsa", "ec", "ed25519", "ed448", "rsa", "x25519", "x448"];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
+fn keys_and_needles_are_told_apart() {
+    let stage = Stage::new();
+    let path = stage.file("both", 9000, &[100]);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[3000..3176].copy_from_slice(&schedule());
+    fs::write(&path, bytes).unwrap();
+    let file = arg(&stage.needles);
+    let json = run([
+        "scan",
+        "--json",
+        "--keys",
+        "--needle-file",
+        file,
+        arg(&path),
+    ])
+    .json();
+    let kinds: Vec<&Value> = (0..2).map(|nth| &json["findings"][nth]["kind"]).collect();
+    assert_eq!(kinds, ["needle", "aes-128"]);
+    assert_eq!(json["findings"][0]["needle"], 1);
+    assert_eq!(json["findings"][1]["needle"], Value::Null);
+    // Without the option the key is none of ours.
+    assert_eq!(stage.scan(&path).json()["finding_count"], 1);
+}

@@ -1,0 +1,161 @@
+//! How results are told.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::{BLOCK, NEEDLE, SIGNATURE, Stage};
+use crate::run::{arg, run, said, vmsafe};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_stream_tells_a_finding_before_the_target_ends() {
+    let stage = Stage::new();
+    let mut child = vmsafe()
+        .args(["scan", "--jsonl", "--needle-file", arg(&stage.needles), "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the utility runs");
+    let mut input = child.stdin.take().expect("piped");
+    let mut block = vec![1; 2 * BLOCK];
+    block[100..100 + NEEDLE.len()].copy_from_slice(NEEDLE.as_bytes());
+    // Two blocks and the four bytes that tell whether it is compressed.
+    input.write_all(&block).expect("the scan reads");
+    input.write_all(&[2; 16]).expect("the scan reads");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut next = || -> Value {
+        let line = lines.next().expect("a line").expect("text");
+        serde_json::from_str(&line).expect("JSON")
+    };
+    let first = next();
+    assert_eq!(
+        (&first["type"], &first["offset"]),
+        (&"finding".into(), &100.into())
+    );
+    assert_eq!(
+        (&first["kind"], &first["form"]),
+        (&"needle".into(), &"exact".into())
+    );
+    // Only now does the target end.
+    drop(input);
+    let last = next();
+    assert_eq!(
+        (&last["type"], &last["verdict"]),
+        (&"summary".into(), &"found".into())
+    );
+    assert_eq!(last["covered_bytes"], 2 * BLOCK + 16);
+    assert_eq!(last["findings"], Value::Null);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn what_stands_beside_a_finding_is_shown_only_when_asked_for() {
+    let stage = Stage::new();
+    let path = stage.file("leaked", 3 * BLOCK, &[5, 4090, BLOCK + 7]);
+    let reveal = || {
+        let file = arg(&stage.needles);
+        run([
+            "scan",
+            "--json",
+            "--reveal",
+            "--needle-file",
+            file,
+            arg(&path),
+        ])
+        .json()
+    };
+    let check = |bytes: &[u8]| {
+        assert!(!stage.scan(&path).out.contains("context"));
+        let json = reveal();
+        for (found, place) in json["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .zip([5, 4090, BLOCK + 7])
+        {
+            let end = place + NEEDLE.len();
+            let context = &found["context"];
+            assert_eq!(
+                context["before"],
+                hex(&bytes[place.saturating_sub(16)..place])
+            );
+            assert_eq!(context["after"], hex(&bytes[end..end + 16]));
+        }
+        assert!(!json.to_string().contains(&hex(NEEDLE.as_bytes())[..16]));
+    };
+    check(&fs::read(&path).unwrap());
+    // A swap area: read directly.
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[1024..1028].copy_from_slice(&1_u32.to_le_bytes());
+    bytes[1032..1036].copy_from_slice(&0_u32.to_le_bytes());
+    let place = 2 * BLOCK;
+    bytes.copy_within(4090..4090 + NEEDLE.len(), place);
+    bytes[SIGNATURE..SIGNATURE + 10].copy_from_slice(b"SWAPSPACE2");
+    fs::write(&path, &bytes).unwrap();
+    let json = reveal();
+    let found = json["findings"].as_array().unwrap().last().unwrap();
+    assert_eq!(found["offset"], place);
+    assert_eq!(found["context"]["before"], hex(&bytes[place - 16..place]));
+    let end = place + NEEDLE.len();
+    assert_eq!(found["context"]["after"], hex(&bytes[end..end + 16]));
+}
+
+#[test]
+fn sarif_names_rule_place_and_gap() {
+    let stage = Stage::new();
+    let path = stage.file("with space", 5000, &[9]);
+    let absent = stage.dir.path().join("absent");
+    let args = ["scan", "--sarif", "--needle-file", arg(&stage.needles)];
+    let said = said(vmsafe().args(args).args([&path, &absent]));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let json = said.json();
+    assert_eq!(json["version"], "2.1.0");
+    let run = &json["runs"][0];
+    assert_eq!(run["tool"]["driver"]["rules"][0]["id"], "needle");
+    let result = &run["results"][0];
+    assert_eq!(result["ruleId"], "needle");
+    let location = &result["locations"][0]["physicalLocation"];
+    assert_eq!(location["region"]["byteOffset"], 9);
+    assert_eq!(location["region"]["byteLength"], NEEDLE.len());
+    let uri = location["artifactLocation"]["uri"].as_str().unwrap();
+    assert!(uri.ends_with("/with%20space"), "{uri}");
+    let invocation = &run["invocations"][0];
+    assert_eq!(invocation["executionSuccessful"], false);
+    let told = invocation["toolExecutionNotifications"][0]["message"]["text"].as_str();
+    assert!(told.unwrap().contains("it cannot be opened"), "{told:?}");
+}
+
+#[test]
+fn the_table_groups_places_of_one_secret() {
+    let stage = Stage::new();
+    let path = stage.file("leaked", 9000, &[0, 1000, 2000, 3000, 4000]);
+    let said = run(["scan", "--needle-file", arg(&stage.needles), arg(&path)]);
+    let rows: Vec<_> = said
+        .out
+        .lines()
+        .filter(|line| line.contains("needle 1"))
+        .collect();
+    assert_eq!(rows.len(), 1, "{said:?}");
+    for part in ["exact", " 5 ", "0x0, 0x3e8, 0x7d0, …"] {
+        assert!(rows[0].contains(part), "{said:?}");
+    }
+    assert!(said.out.contains("found: 1 needle at 5 places"), "{said:?}");
+}
+
+#[test]
+fn formats_exclude_each_other() {
+    for (one, other) in [
+        ("--json", "--jsonl"),
+        ("--json", "--sarif"),
+        ("--jsonl", "--sarif"),
+    ] {
+        let said = run(["scan", "--keys", one, other, "/dev/null"]);
+        assert_eq!(said.code, Some(2), "{one} {other}: {said:?}");
+    }
+}

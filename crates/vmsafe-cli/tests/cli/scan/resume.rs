@@ -1,0 +1,148 @@
+//! A scan that goes on where another stopped.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::{NEEDLE, Stage, offsets};
+use crate::run::{Said, arg, said, vmsafe};
+
+/// So many findings that no pipe holds them: the scan waits for its reader.
+const PLACES: usize = 12_000;
+const APART: usize = 1000;
+
+struct Case {
+    stage: Stage,
+    target: PathBuf,
+    record: PathBuf,
+}
+
+impl Case {
+    fn new() -> Self {
+        let stage = Stage::new();
+        let places: Vec<usize> = (0..PLACES).map(|nth| nth * APART + 7).collect();
+        let target = stage.file("large", PLACES * APART, &places);
+        let record = stage.dir.path().join("record");
+        Self {
+            stage,
+            target,
+            record,
+        }
+    }
+
+    fn command(&self, format: &str) -> Command {
+        let mut command = vmsafe();
+        command.args(["scan", format, "--needle-file", arg(&self.stage.needles)]);
+        command.args(["--resume", arg(&self.record), arg(&self.target)]);
+        command
+    }
+
+    /// Interrupts a scan after its first finding, and gives what it told.
+    fn interrupted(&self) -> Vec<Value> {
+        let mut child = self
+            .command("--jsonl")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the utility runs");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut told = String::new();
+        out.read_line(&mut told).expect("a line");
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status();
+        assert!(sent.unwrap().success());
+        out.read_to_string(&mut told).expect("text");
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        let lines = told.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().expect("JSON")
+    }
+
+    fn go_on(&self) -> Said {
+        said(&mut self.command("--json"))
+    }
+}
+
+fn all_places() -> Vec<u64> {
+    (0..PLACES).map(|nth| (nth * APART + 7) as u64).collect()
+}
+
+#[test]
+fn an_interrupted_scan_goes_on_and_tells_everything_once() {
+    let case = Case::new();
+    let told = case.interrupted();
+    let stopped = told
+        .iter()
+        .find(|line| line["type"] == "gap")
+        .expect("a gap");
+    assert_eq!(stopped["because"], "the scan was stopped");
+    let summary = told.last().unwrap();
+    let covered = summary["covered_bytes"].as_u64().unwrap();
+    assert!(covered < (PLACES * APART) as u64, "{summary}");
+
+    let record = fs::read_to_string(&case.record).expect("a record is left");
+    assert!(!record.contains(&NEEDLE[..8]));
+    assert_eq!(mode(&case.record), "600");
+
+    let said = case.go_on();
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    let json = said.json();
+    assert!(offsets(&json) == all_places());
+    assert_eq!(json["covered_bytes"], PLACES * APART);
+    assert_eq!(json["gaps"].as_array().unwrap().len(), 0);
+    let note = json["notes"][0]["note"].as_str().unwrap();
+    assert!(note.starts_with("the scan went on at byte "), "{note}");
+    assert_ne!(note, "the scan went on at byte 0");
+    assert!(
+        !case.record.exists(),
+        "a scan that is done leaves no record"
+    );
+}
+
+fn mode(path: &Path) -> String {
+    let out = Command::new("stat").args(["-c", "%a"]).arg(path).output();
+    String::from_utf8(out.unwrap().stdout)
+        .unwrap()
+        .trim()
+        .to_owned()
+}
+
+#[test]
+fn a_record_serves_the_same_question_and_the_same_target_only() {
+    let case = Case::new();
+    case.interrupted();
+    let needles = fs::read_to_string(&case.stage.needles).unwrap();
+    fs::write(&case.stage.needles, needles.replace("4711", "4712")).unwrap();
+    let said = case.go_on();
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(
+        said.err.contains("with other needles or options"),
+        "{said:?}"
+    );
+
+    // The target is another now: it is searched from its beginning.
+    fs::write(&case.stage.needles, needles).unwrap();
+    let mut bytes = fs::read(&case.target).unwrap();
+    bytes.push(1);
+    fs::write(&case.target, bytes).unwrap();
+    let json = case.go_on().json();
+    assert!(offsets(&json) == all_places());
+    assert_eq!(json["notes"], Value::Null);
+}
+
+#[test]
+fn a_damaged_record_is_an_error_that_says_what_to_do() {
+    let case = Case::new();
+    fs::write(&case.record, "{}").unwrap();
+    let said = case.go_on();
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.err.contains("remove it to begin anew"), "{said:?}");
+}
+
+#[test]
+fn a_scan_that_is_not_interrupted_leaves_no_record() {
+    let case = Case::new();
+    assert_eq!(case.go_on().code, Some(1));
+    assert!(!case.record.exists());
+}
