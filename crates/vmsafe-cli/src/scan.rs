@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::ValueEnum;
-use vmsafe_witness::{Needles, Searcher, Wanted};
+use vmsafe_witness::{Modulus, Searcher, Wanted};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -42,7 +42,8 @@ pub(crate) struct ScanArgs {
     /// Read the needles from this open file descriptor.
     #[arg(long, value_name = "N", conflicts_with = "needle_file")]
     needle_fd: Option<u32>,
-    /// Read the needles from this file [default: -, standard input; none with --keys].
+    /// Read the needles from this file [default: -, standard input; none with --keys or
+    /// --public-key].
     #[arg(long, value_name = "FILE")]
     needle_file: Option<PathBuf>,
     /// Look for the needles also reversed, in hexadecimal, base64 and UTF-16.
@@ -52,6 +53,9 @@ pub(crate) struct ScanArgs {
     /// PEM, OpenSSH, OpenPGP and age.
     #[arg(long)]
     keys: bool,
+    /// Look for the primes of this RSA public key, as numbers in memory: PEM, DER, or an ssh-rsa line.
+    #[arg(long, value_name = "FILE")]
+    public_key: Vec<PathBuf>,
     /// Search the content of compressed streams, or their bytes as they are.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     decompress: Decompress,
@@ -90,6 +94,7 @@ Examples:
   vmsafe scan --needle-file needles.txt --encoded mail.mbox
   vmsafe scan --keys core.gz
   sudo vmsafe scan --keys --needle-file needles.txt /dev/sda2 /swapfile
+  sudo vmsafe scan --public-key server.crt.pub pid:4711
   sudo vmsafe scan --keys --resume disk.scan /dev/sda
   pass show bank | sed 's/^/text:/' | vmsafe scan pid:4711
   ssh host cat core | vmsafe scan --keys --jsonl -
@@ -99,20 +104,24 @@ Exit codes: 0 clean, 1 found, 2 usage or I/O error, 3 something could not be sea
 
 pub(crate) fn run(args: &ScanArgs, out: &Output) -> anyhow::Result<Exit> {
     let (fd, file) = (args.needle_fd, args.needle_file.as_deref());
+    let keys_alone = args.keys || !args.public_key.is_empty();
     ensure!(
-        !args.targets.contains(&Target::Input) || !intake::is_input(fd, file, args.keys),
+        !args.targets.contains(&Target::Input) || !intake::is_input(fd, file, keys_alone),
         "standard input cannot be both needles and target: give --needle-file or --needle-fd"
     );
-    let needles = intake::needles(fd, file, args.keys, out)?;
-    let record = args
-        .resume
-        .as_deref()
-        .map(|path| Record::open(path, &needles, |mark| args.question(&needles, mark)));
+    let needles = intake::needles(fd, file, keys_alone, out)?;
+    let moduli = args.public_key.iter().map(|path| intake::modulus(path));
+    let moduli = moduli.collect::<anyhow::Result<Vec<_>>>()?;
+    let record = args.resume.as_deref().map(|path| {
+        Record::open(path, &needles, |mark| {
+            args.question(needles.len(), mark, &moduli)
+        })
+    });
     let mut search = Search {
-        searcher: Searcher::with(&needles, &args.wanted()),
+        record: record.transpose()?,
+        searcher: Searcher::with(&needles, &args.wanted(moduli)),
         decompress: args.decompress == Decompress::Auto,
         reveal: args.reveal,
-        record: record.transpose()?,
         findings: Findings::new(args.report()),
         stop: Interrupt::listen()?,
         out,
@@ -125,20 +134,26 @@ pub(crate) fn run(args: &ScanArgs, out: &Output) -> anyhow::Result<Exit> {
 }
 
 impl ScanArgs {
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self, moduli: Vec<Modulus>) -> Wanted {
         let mut wanted = Wanted::default();
         wanted.encoded = self.encoded;
         wanted.schedules = self.keys;
         wanted.private_keys = self.keys;
+        wanted.moduli = moduli;
         wanted
     }
 
-    fn question(&self, needles: &Needles, mark: u16) -> Question {
+    fn question(&self, needles: usize, mark: u16, moduli: &[Modulus]) -> Question {
         Question {
-            needles: needles.len(),
+            needles,
             mark,
             encoded: self.encoded,
             keys: self.keys,
+            // Public numbers, as they are.
+            moduli: moduli
+                .iter()
+                .map(|modulus| format!("{modulus:?}"))
+                .collect(),
             decompress: self.decompress == Decompress::Auto,
         }
     }

@@ -1,11 +1,11 @@
 //! Where needles come from: a descriptor, a file, or standard input; never an argument.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use vmsafe_witness::Needles;
+use vmsafe_witness::{Modulus, Needles};
 
 use crate::output::Output;
 
@@ -25,6 +25,12 @@ pub(super) fn needles(
         bail!("no needle was given: write one a line, as hex:…, base64:… or text:…");
     }
     Ok(needles)
+}
+
+/// The modulus of the RSA public key in a file.
+pub(super) fn modulus(path: &Path) -> anyhow::Result<Modulus> {
+    let named = || format!("cannot read a public key from {}", path.display());
+    Modulus::from_public_key(&fs::read(path).with_context(named)?).with_context(named)
 }
 
 /// Whether the needles come from standard input.

@@ -14,12 +14,13 @@ use vmsafe_witness::{Checkpoint, Needles, Report};
 const VERSION: u32 = 1;
 
 /// What was asked: an answer to another question cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Question {
     pub(super) needles: usize,
     pub(super) mark: u16,
     pub(super) encoded: bool,
     pub(super) keys: bool,
+    pub(super) moduli: Vec<String>,
     pub(super) decompress: bool,
 }
 

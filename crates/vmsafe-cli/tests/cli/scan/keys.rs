@@ -162,3 +162,73 @@ fn keys_and_needles_are_told_apart() {
     // Without the option the key is none of ours.
     assert_eq!(stage.scan(&path).json()["finding_count"], 1);
 }
+
+#[test]
+fn the_primes_of_a_public_key_are_found_as_numbers() {
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmsafe-witness/tests/keys");
+    let public = Path::new(keys).join("public/rsa-2048.pem");
+    let stage = Stage::new();
+    let path = stage.dir.path().join("memory");
+    let mut bytes = noise(9000);
+    fs::write(&path, &bytes).unwrap();
+    let scan = || run(["scan", "--json", "--public-key", arg(&public), arg(&path)]);
+    assert_eq!(scan().code, Some(0));
+    // As OpenSSL keeps it: 64-bit words, the lowest first.
+    let private = Path::new(keys).join("rsa-2048-pkcs1.pem");
+    bytes[4096..4096 + 128].copy_from_slice(&prime_of(&private));
+    fs::write(&path, &bytes).unwrap();
+    let said = scan();
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let found = &said.json()["findings"][0];
+    assert_eq!(
+        (&found["offset"], &found["kind"]),
+        (&json!(4096), &json!("rsa"))
+    );
+    assert_eq!(found["form"], "prime");
+    let no_key = run(["scan", "--public-key", arg(&private), arg(&path)]);
+    assert_eq!(no_key.code, Some(2), "{no_key:?}");
+    assert!(no_key.err.contains("no RSA public key"), "{no_key:?}");
+}
+
+/// The first prime of an RSA key of 2048 bits in PKCS #1, its lowest byte first.
+fn prime_of(pem: &Path) -> Vec<u8> {
+    use std::process::Command;
+    let text = Command::new("sed")
+        .args(["-e", "/-----/d"])
+        .arg(pem)
+        .output();
+    let body = String::from_utf8(text.unwrap().stdout).unwrap();
+    let der = base64(body.trim());
+    // Behind the modulus of 257 bytes, the public exponent and the private one, which is shorter
+    // or longer by a byte: the next number of 128 bytes with a zero before it.
+    let header = [2, 0x81, 0x81, 0];
+    let places = || der.windows(header.len());
+    let at = places().position(|part| part == header).expect("a prime");
+    let at = at + header.len();
+    der[at..at + 128].iter().rev().copied().collect()
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    let value = |char: u8| match char {
+        b'A'..=b'Z' => char - b'A',
+        b'a'..=b'z' => char - b'a' + 26,
+        b'0'..=b'9' => char - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let mut bits = 0_u32;
+    let mut held = 0;
+    let mut bytes = Vec::new();
+    for char in text
+        .bytes()
+        .filter(|char| !char.is_ascii_whitespace() && *char != b'=')
+    {
+        bits = bits << 6 | u32::from(value(char));
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held).to_le_bytes()[0]);
+        }
+    }
+    bytes
+}

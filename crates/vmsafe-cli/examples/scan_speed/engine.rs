@@ -1,0 +1,133 @@
+//! One program doing one piece of work, and what it took.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+
+/// A program with its arguments, and what it should tell.
+pub(crate) struct Engine {
+    pub(crate) work: &'static str,
+    pub(crate) name: String,
+    pub(crate) command: Vec<String>,
+    /// Bytes that it reads.
+    pub(crate) bytes: u64,
+    /// The findings that its output must hold.
+    pub(crate) expected: Option<u64>,
+    pub(crate) runs: Vec<Run>,
+}
+
+/// What one run took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) wall: Duration,
+    /// Of all cores together.
+    pub(crate) cpu: Duration,
+    pub(crate) peak_kib: u64,
+}
+
+/// What the kernel counts processor time in, a hundredth of a second on every Linux system.
+const TICK: Duration = Duration::from_millis(10);
+
+impl Engine {
+    /// Whether its program is on this machine.
+    pub(crate) fn is_there(&self) -> bool {
+        let found = Command::new("which").arg(&self.command[0]).output();
+        found.is_ok_and(|found| found.status.success())
+    }
+
+    /// Runs it once, and checks what it found.
+    pub(crate) fn run(&mut self, count: bool) -> anyhow::Result<()> {
+        let before = children_ticks()?;
+        let start = Instant::now();
+        let mut command = Command::new(&self.command[0]);
+        // The locale in which grep is fastest.
+        command.env("LC_ALL", "C").args(&self.command[1..]);
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("cannot run {}", self.name))?;
+        let pid = child.id();
+        let watcher = thread::spawn(move || peak_of(pid));
+        let output = child.wait_with_output()?;
+        let wall = start.elapsed();
+        let peak_kib = watcher.join().unwrap_or(0);
+        let ticks = children_ticks()? - before;
+        let cpu = TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
+        self.check(&String::from_utf8_lossy(&output.stdout))?;
+        if count {
+            let cpu = cpu.max(TICK);
+            self.runs.push(Run {
+                wall,
+                cpu,
+                peak_kib,
+            });
+        }
+        Ok(())
+    }
+
+    fn check(&self, told: &str) -> anyhow::Result<()> {
+        let Some(expected) = self.expected else {
+            return Ok(());
+        };
+        let found = match serde_json::from_str::<serde_json::Value>(told.trim()) {
+            Ok(json) if json.is_object() => json["finding_count"].as_u64().unwrap_or(0),
+            // A count, or a line for each place.
+            _ => told
+                .trim()
+                .parse()
+                .unwrap_or_else(|_| told.lines().count() as u64),
+        };
+        let name = &self.name;
+        ensure!(found >= expected, "{name}: {found} of {expected} found");
+        Ok(())
+    }
+
+    /// Millions of bytes in a second of wall time, and of processor time: medians.
+    pub(crate) fn speeds(&self) -> (f64, f64) {
+        let speed = |time: fn(&Run) -> Duration| {
+            let mut times: Vec<Duration> = self.runs.iter().map(time).collect();
+            times.sort_unstable();
+            let median = times.get(times.len() / 2).copied().unwrap_or_default();
+            #[expect(clippy::cast_precision_loss, reason = "a rate to read")]
+            let bytes = self.bytes as f64;
+            bytes / 1e6 / median.as_secs_f64()
+        };
+        (speed(|run| run.wall), speed(|run| run.cpu))
+    }
+
+    pub(crate) fn peak_mib(&self) -> f64 {
+        let peak = self.runs.iter().map(|run| run.peak_kib).max().unwrap_or(0);
+        #[expect(clippy::cast_precision_loss, reason = "an amount to read")]
+        let kib = peak as f64;
+        kib / 1024.0
+    }
+}
+
+/// The most memory that a process ever held, asked again and again until it is gone.
+fn peak_of(pid: u32) -> u64 {
+    let mut peak = 0;
+    while let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) {
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        // A process that has ended and was not waited for has no such line.
+        let Some(amount) = line else { break };
+        let kib = amount.trim().trim_end_matches(" kB").parse();
+        peak = peak.max(kib.unwrap_or(0));
+        thread::sleep(Duration::from_millis(5));
+    }
+    peak
+}
+
+/// Processor time of the children that were waited for.
+fn children_ticks() -> anyhow::Result<u64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The name before the last bracket may hold anything; the fields are counted behind it.
+    let (_, fields) = stat.rsplit_once(')').context("no /proc/self/stat")?;
+    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+    let field = |nth: usize| fields.get(nth).and_then(|text| text.parse::<u64>().ok());
+    let (user, system) = (field(13), field(14));
+    Ok(user.context("no time")? + system.context("no time")?)
+}

@@ -1,0 +1,225 @@
+//! Speed of `vmsafe scan` beside the tools of the field, on the same file in one run.
+//!
+//! ```text
+//! cargo run --release -p vmsafe-cli --example scan-speed
+//! ```
+//!
+//! The file is half random bytes, a quarter zeros, a quarter programs of this machine. The engines
+//! take turns and read from the page cache; medians are told, for wall time and for processor time.
+//! An engine that does not find what stands there ends the run with an error; one that is not on
+//! this machine is named. The slowest tools read a smaller file of the same make.
+
+mod engine;
+mod haystack;
+
+use std::env::{consts::EXE_SUFFIX, current_exe, temp_dir};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+use serde_json::json;
+use tempfile::NamedTempFile;
+
+use engine::Engine;
+
+#[derive(Parser)]
+struct Args {
+    /// Where the files are made; they go when this ends.
+    #[arg(long, value_name = "DIR", default_value_os_t = temp_dir())]
+    dir: PathBuf,
+    /// Size of the file.
+    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    size: u64,
+    /// Size of the file for the slowest tools.
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    small: u64,
+    /// How often each program runs.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    rounds: usize,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let vmsafe = build_vmsafe()?;
+    let stage = Stage::set(&args)?;
+    let mut engines = stage.engines(&vmsafe.display().to_string());
+    engines.retain(|engine| {
+        let there = engine.is_there();
+        if !there {
+            eprintln!("{} is not on this machine", engine.name);
+        }
+        there
+    });
+    for round in 0..=args.rounds {
+        for engine in &mut engines {
+            // The first round warms the page cache, and is not counted.
+            engine.run(round > 0)?;
+        }
+        eprintln!("round {round} of {}", args.rounds);
+    }
+    tell(&engines, args.json);
+    Ok(())
+}
+
+/// The files that are searched, and those that hold what is sought.
+struct Stage {
+    large: NamedTempFile,
+    small: NamedTempFile,
+    sizes: (u64, u64),
+    dir: tempfile::TempDir,
+}
+
+/// How many needles each work is done with.
+const COUNTS: [usize; 3] = [1, 100, 10_000];
+/// Needles that stand in the file.
+const PLANTED: usize = 100;
+
+impl Stage {
+    fn set(args: &Args) -> anyhow::Result<Self> {
+        let sizes = (args.size << 20, args.small << 20);
+        eprintln!("writing {} MiB to {}", args.size, args.dir.display());
+        let mut large = haystack::make(&args.dir, sizes.0)?;
+        let small = haystack::make(&args.dir, sizes.1)?;
+        let dir = tempfile::tempdir()?;
+        let needles = haystack::needles(COUNTS[2] as u64)?;
+        haystack::plant(large.as_file_mut(), &needles[..PLANTED])?;
+        for count in COUNTS {
+            let some = &needles[..count];
+            let spelled: String = some.iter().map(|text| format!("text:{text}\n")).collect();
+            fs::write(dir.path().join(format!("needles-{count}")), spelled)?;
+            fs::write(dir.path().join(format!("lines-{count}")), some.join("\n"))?;
+            let mut rules = fs::File::create(dir.path().join(format!("rules-{count}")))?;
+            for (nth, text) in some.iter().enumerate() {
+                writeln!(
+                    rules,
+                    "rule n{nth} {{ strings: $a = \"{text}\" condition: $a }}"
+                )?;
+            }
+        }
+        Ok(Self {
+            large,
+            small,
+            sizes,
+            dir,
+        })
+    }
+
+    fn file(&self, name: &str, count: usize) -> String {
+        let path = self.dir.path().join(format!("{name}-{count}"));
+        path.display().to_string()
+    }
+
+    fn engines(&self, vmsafe: &str) -> Vec<Engine> {
+        let mut engines = vec![self.engine("read", "cat", "cat", None)];
+        for count in COUNTS {
+            let work = ["1 needle", "100 needles", "10000 needles"];
+            let work = work[COUNTS.iter().position(|other| *other == count).unwrap_or(0)];
+            let planted = count.min(PLANTED) as u64;
+            let places = planted * haystack::COPIES;
+            let needles = self.file("needles", count);
+            let plain = format!("{vmsafe} scan --json --needle-file {needles}");
+            let encoded = format!("{vmsafe} scan --json --encoded --needle-file {needles}");
+            engines.push(self.engine(work, "vmsafe", &plain, Some(places)));
+            engines.push(self.engine(work, "vmsafe, all forms", &encoded, Some(places)));
+            if count == COUNTS[2] {
+                continue;
+            }
+            let lines = self.file("lines", count);
+            let rg = format!("rg -a --mmap -c -F -f {lines}");
+            engines.push(self.engine(work, "ripgrep", &rg, Some(planted)));
+            let grep = format!("grep -a -c -F -f {lines}");
+            engines.push(self.engine(work, "grep", &grep, Some(planted)));
+            let yara = format!("yara {}", self.file("rules", count));
+            engines.push(self.engine(work, "yara", &yara, Some(planted)));
+        }
+        let keys = format!("{vmsafe} scan --json --keys");
+        engines.push(self.engine("unknown keys", "vmsafe", &keys, None));
+        let needles = self.file("needles", 100);
+        let both = format!("{vmsafe} scan --json --keys --encoded --needle-file {needles}");
+        engines.push(self.engine("all at once", "vmsafe", &both, Some(1000)));
+        for tool in ["aeskeyfind", "rsakeyfind", "findaes"] {
+            let mut engine = self.engine("unknown keys", tool, tool, None);
+            let small = self.small.path().display().to_string();
+            engine.command.splice(1.., [small]);
+            engine.bytes = self.sizes.1;
+            engines.push(engine);
+        }
+        engines.push(self.bulk_extractor());
+        engines
+    }
+
+    fn engine(
+        &self,
+        work: &'static str,
+        name: &str,
+        command: &str,
+        expected: Option<u64>,
+    ) -> Engine {
+        let mut command: Vec<String> = command.split(' ').map(str::to_owned).collect();
+        command.push(self.large.path().display().to_string());
+        Engine {
+            work,
+            name: name.to_owned(),
+            command,
+            bytes: self.sizes.0,
+            expected,
+            runs: Vec::new(),
+        }
+    }
+
+    fn bulk_extractor(&self) -> Engine {
+        let out = self.dir.path().join("bulk").display().to_string();
+        let command = format!("bulk_extractor -q -Z -x all -e aes -o {out}");
+        let mut engine = self.engine("unknown keys", "bulk_extractor", &command, None);
+        engine.command.pop();
+        engine.command.push(self.small.path().display().to_string());
+        engine.bytes = self.sizes.1;
+        engine
+    }
+}
+
+fn tell(engines: &[Engine], as_json: bool) {
+    if !as_json {
+        println!(
+            "{:<14} {:<18} {:>10} {:>14} {:>9}",
+            "work", "engine", "MB/s", "MB/s of core", "peak MiB"
+        );
+    }
+    for engine in engines {
+        let ((wall, cpu), peak) = (engine.speeds(), engine.peak_mib());
+        let (work, name) = (engine.work, &engine.name);
+        if as_json {
+            let row = json!({
+                "work": work, "engine": name, "bytes": engine.bytes,
+                "mb_per_s": wall, "mb_per_core_s": cpu, "peak_mib": peak,
+            });
+            println!("{row}");
+        } else {
+            println!("{work:<14} {name:<18} {wall:>10.0} {cpu:>14.0} {peak:>9.1}");
+        }
+    }
+}
+
+/// Builds the utility as this example was built, and tells where it is.
+fn build_vmsafe() -> anyhow::Result<PathBuf> {
+    let example = current_exe()?;
+    let profile: &Path = example.ancestors().nth(2).context("not built by cargo")?;
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "-q", "-p", "vmsafe-cli", "--bin", "vmsafe"]);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    } else {
+        eprintln!("not a release build: the figures will be too low");
+    }
+    let target = profile.parent().context("not built by cargo")?;
+    let built = cargo.arg("--target-dir").arg(target).status()?;
+    ensure!(built.success(), "the utility could not be built");
+    Ok(profile.join(format!("vmsafe{EXE_SUFFIX}")))
+}
