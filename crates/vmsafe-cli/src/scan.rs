@@ -84,7 +84,7 @@ pub(crate) struct ScanArgs {
 enum Decompress {
     /// Where a file or standard input begins as gzip, zstd or lz4 does.
     Auto,
-    /// Never: search the bytes as they are stored.
+    /// Search the bytes as they are stored.
     Never,
 }
 

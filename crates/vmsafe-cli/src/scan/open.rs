@@ -1,5 +1,6 @@
 //! Opens a target so that what is read is what it holds.
 
+use core::iter;
 use core::ops::Range;
 use std::fs::{File, Metadata};
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -70,7 +71,7 @@ pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
     let ranges = if cached {
         data(&mut file, len, &mut notes)
     } else {
-        vec![0..len]
+        iter::once(0..len).collect()
     };
     if !cached {
         file = match open_direct(path).map_err(|error| error.to_string())? {
@@ -132,7 +133,7 @@ fn stream(mut file: File, path: &Path, decompress: bool) -> Open {
 /// Where a sparse file holds data, and a little more. A file system that does not say gives all.
 fn data(file: &mut File, len: u64, notes: &mut Vec<String>) -> Vec<Range<u64>> {
     let Ok(data) = data_ranges(file) else {
-        return vec![0..len];
+        return iter::once(0..len).collect();
     };
     let mut ranges: Vec<Range<u64>> = Vec::new();
     for data in data {

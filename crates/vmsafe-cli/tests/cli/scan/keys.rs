@@ -20,7 +20,13 @@ const SCHEDULE: &str = "\
 fn schedule() -> Vec<u8> {
     let digits = SCHEDULE.as_bytes().chunks(2);
     digits
-        .map(|pair| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .map(|pair| {
+            u8::from_str_radix(
+                core::str::from_utf8(pair).expect("as this test made it"),
+                16,
+            )
+            .expect("as this test made it")
+        })
         .collect()
 }
 
@@ -101,7 +107,7 @@ fn key_files() -> Vec<PathBuf> {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmsafe-witness/tests/keys");
     let mut paths: Vec<_> = fs::read_dir(dir)
         .expect("keys beside the witness")
-        .map(|entry| entry.unwrap().path())
+        .map(|entry| entry.expect("as this test made it").path())
         .filter(|path| path.extension().is_some_and(|name| name == "pem"))
         .collect();
     paths.sort();
@@ -197,7 +203,8 @@ fn prime_of(pem: &Path) -> Vec<u8> {
         .args(["-e", "/-----/d"])
         .arg(pem)
         .output();
-    let body = String::from_utf8(text.unwrap().stdout).unwrap();
+    let body = String::from_utf8(text.expect("as this test made it").stdout)
+        .expect("as this test made it");
     let der = base64(body.trim());
     // Behind the modulus of 257 bytes, the public exponent and the private one, which is shorter
     // or longer by a byte: the next number of 128 bytes with a zero before it.

@@ -52,9 +52,9 @@ impl Case {
         out.read_line(&mut told).expect("a line");
         let pid = child.id().to_string();
         let sent = Command::new("kill").args(["-INT", &pid]).status();
-        assert!(sent.unwrap().success());
+        assert!(sent.expect("as this test made it").success());
         out.read_to_string(&mut told).expect("text");
-        assert_eq!(child.wait().unwrap().code(), Some(1));
+        assert_eq!(child.wait().expect("as this test made it").code(), Some(1));
         let lines = told.lines().map(serde_json::from_str);
         lines.collect::<Result<_, _>>().expect("JSON")
     }
@@ -102,7 +102,7 @@ fn an_interrupted_scan_goes_on_and_tells_everything_once() {
 
 fn mode(path: &Path) -> String {
     let out = Command::new("stat").args(["-c", "%a"]).arg(path).output();
-    String::from_utf8(out.unwrap().stdout)
+    String::from_utf8(out.expect("as this test made it").stdout)
         .unwrap()
         .trim()
         .to_owned()
