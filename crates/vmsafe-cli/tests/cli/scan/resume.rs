@@ -103,7 +103,7 @@ fn an_interrupted_scan_goes_on_and_tells_everything_once() {
 fn mode(path: &Path) -> String {
     let out = Command::new("stat").args(["-c", "%a"]).arg(path).output();
     String::from_utf8(out.expect("as this test made it").stdout)
-        .unwrap()
+        .expect("as this test made it")
         .trim()
         .to_owned()
 }
