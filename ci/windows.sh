@@ -17,8 +17,11 @@ windows=x86_64-pc-windows-gnu
 step() { printf '\n=== %s\n' "$*"; }
 
 step "tests for $windows, under Wine"
+# No fork, so no tests of it. And this target's thread-locals end in no order, so that an ended
+# thread's share of a heap stays locked: docs/platform.md says so.
+not_there=(--skip heap::tests::forks --skip heap::tests::a_thread_gives_back_what_it_held_ready)
 for crate in vmsafe-os vmsafe vmsafe-witness; do
-    cargo test --target "$windows" -p "$crate" --lib
+    cargo test --target "$windows" -p "$crate" --lib -- "${not_there[@]}"
     cargo test --target "$windows" -p "$crate" --doc
 done
 
