@@ -1,6 +1,5 @@
 //! The subcommand `capacity`: how many live 32-byte secrets fit, each engine in a process of its
-//! own
-//! under an ordinary user's limit.
+//! own under an ordinary user's limit.
 
 use std::fs;
 use std::process::Command;

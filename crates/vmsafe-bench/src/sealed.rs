@@ -205,8 +205,7 @@ fn live(count: usize) -> anyhow::Result<Live> {
 }
 
 /// How often what all secrets share, 24 equal bytes, stands in writable memory that can be read
-/// from
-/// outside: the large mappings, where the sealed ones lie.
+/// from outside: the large mappings, where the sealed ones lie.
 fn in_the_clear() -> anyhow::Result<usize> {
     use std::io::{Read, Seek, SeekFrom};
     let mut memory = fs::File::open("/proc/self/mem")?;

@@ -1,6 +1,5 @@
 //! A vault: a file of `name=secret` lines, read straight into locked memory and sealed line by
-//! line.
-//! However long it is, the clear text of one line is in memory at a time, and that is locked.
+//! line. However long it is, the clear text of one line is in memory at a time, and that is locked.
 //!
 //! ```text
 //! cargo run --example vault -- FILE NAME

@@ -12,18 +12,15 @@
 //! ```
 //!
 //! **Mechanism.** 40 size classes from 16 bytes to 32 KiB, runs of granules above. A thread lends
-//! and
-//! frees in slabs that it owns without a lock or an atomic step; what another thread frees is one
-//! atomic bit. The books lie outside the secret pages: an overrun corrupts no book, and hits a
-//! guard
-//! at the end of its chunk.
+//! and frees in slabs that it owns without a lock or an atomic step; what another thread frees is
+//! one atomic bit. The books lie outside the secret pages: an overrun corrupts no book, and hits a
+//! guard at the end of its chunk.
 //!
 //! **Needs.** Lock quota, as [`Locked`]. **Cost.** Rounding to the class; one slab per class and
 //! thread; the books, one byte of ordinary memory for twenty of slots.
 //! **Does not stop.** A read after a free, before the slot is lent again: it finds zeros. A second
 //! free after the slot was lent again: it cannot be told from a right one. Where the frames can
-//! move
-//! ([`Heap::leaves_stale_frames`]) old frames keep copies until the kernel uses them again.
+//! move ([`Heap::leaves_stale_frames`]) old frames keep copies until the kernel uses them again.
 //!
 //! [`Locked`]: crate::Locked
 
@@ -98,8 +95,7 @@ impl Options {
 
     /// Checks that a slot is zero before it is lent: a write to it while it was free ends the
     /// program. Off unless switched on: the safe types of this crate cannot write there; a program
-    /// that
-    /// uses the heap by hand, or from C, may want to know.
+    /// that uses the heap by hand, or from C, may want to know.
     pub fn hardened(mut self, hardened: bool) -> Self {
         self.hardened = hardened;
         self

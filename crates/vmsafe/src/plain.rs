@@ -1,10 +1,8 @@
 //! Plain: types of which any bytes are a value.
 
 /// A type that is its bytes: any bytes are a value of it, it has no padding, and holds no pointer
-/// to
-/// anything that it owns. So it can begin as zeros, be filled with random bytes, be compared byte
-/// by
-/// byte, and be forgotten by zeroing.
+/// to anything that it owns. So it can begin as zeros, be filled with random bytes, be compared
+/// byte by byte, and be forgotten by zeroing.
 ///
 /// # Safety
 /// All of that is true. For a structure: `#[repr(C)]` or `#[repr(transparent)]`, every field

@@ -13,9 +13,8 @@
 //! it swaps and it is dumped. So every cryptographic call of this crate runs here.
 //!
 //! **Mechanism.** A stack in the pool is zero. After the closure it is searched from its low end
-//! for
-//! the first byte that is not, and wiped from there: no guess about how deep the closure went. The
-//! search is what a larger stack costs, about 5 ns a KiB.
+//! for the first byte that is not, and wiped from there: no guess about how deep the closure went.
+//! The search is what a larger stack costs, about 5 ns a KiB.
 //!
 //! **Signals.** A signal frame holds all registers. Handlers without an alternate stack run on the
 //! scope's, which is locked; for those with one, the first scope of a thread makes it a locked one,
@@ -77,10 +76,8 @@ pub fn scope<R>(f: impl FnOnce() -> R) -> Result<R, Error> {
 }
 
 /// As [`scope()`], on a stack of at least `bytes` bytes: for algorithms with large tables on the
-/// stack,
-/// code that is not optimised, or a panic message with its backtrace. In a nested call `bytes`
-/// means
-/// nothing.
+/// stack, code that is not optimised, or a panic message with its backtrace. In a nested call
+/// `bytes` means nothing.
 ///
 /// # Errors
 /// As [`scope()`].
@@ -112,8 +109,7 @@ pub fn is_inside() -> bool {
 }
 
 /// From now on the program says so before a stack overflow in a scope ends it. Installs a handler
-/// of
-/// SIGSEGV, which hands every other fault on to the one that was there before.
+/// of SIGSEGV, which hands every other fault on to the one that was there before.
 ///
 /// # Errors
 /// As sigaction(2).

@@ -2,8 +2,7 @@
 //!
 //! **Promise.** The secret is in the clear in locked memory only, and only while a closure has it.
 //! What swaps, is dumped or inherited is ciphertext. Whoever changed it, or put another in its
-//! place,
-//! is found out.
+//! place, is found out.
 //!
 //! ```text
 //!   ordinary memory, swap, core       locked memory
@@ -12,10 +11,8 @@
 //! ```
 //!
 //! **Mechanism.** AES-256-GCM under one key of this process, which children do not have. The nonce
-//! is
-//! a number that is counted up and never given back, so none comes twice under a key: not in a
-//! child
-//! either, which seals under a key of its own. Bound to the ciphertext are its length and the
+//! is a number that is counted up and never given back, so none comes twice under a key: not in a
+//! child either, which seals under a key of its own. Bound to the ciphertext are its length and the
 //! caller's context; not its address, so it can be moved.
 //!
 //! **Needs.** One slot of a [`Heap`](crate::Heap), and a [`scope`](crate::scope()), for each

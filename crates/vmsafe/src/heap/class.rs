@@ -1,8 +1,7 @@
 //! Size classes: which slot a request gets, and how many slots stand in a slab.
 //!
 //! Eight classes up to 128 bytes, then four for each doubling up to 32 KiB: at most a fifth of a
-//! slot
-//! is lost to rounding above 64 bytes.
+//! slot is lost to rounding above 64 bytes.
 
 use std::alloc::Layout;
 

@@ -5,12 +5,10 @@
 //! ```
 //!
 //! Chunks grow with the heap, by a quarter of what it has: few mappings for many secrets, little
-//! quota for few. When the quota is near its end they shrink again, down to what is asked for.
-//! A chunk whose granules are all vacant goes back to the system, but for the one that became so
-//! last,
-//! if it is no longer than 2 MiB: a program that makes and drops one secret does not make and drop
-//! a
-//! mapping each time.
+//! quota for few. When the quota is near its end they shrink again, down to what is asked for. A
+//! chunk whose granules are all vacant goes back to the system, but for the one that became so
+//! last, if it is no longer than 2 MiB: a program that makes and drops one secret does not make and
+//! drop a mapping each time.
 
 use std::collections::BTreeMap;
 

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A slab that is full has no owner and stands nowhere; the first who gives one of its slots back
-//! puts
-//! it on the shelf. So a thread holds one slab of a class and no more, whoever frees what it made.
+//! puts it on the shelf. So a thread holds one slab of a class and no more, whoever frees what it
+//! made.
 
 use super::slab::{Given, NOBODY, Place, Slab};
 use super::sync::{Mutex, MutexGuard, lock};
@@ -97,8 +97,7 @@ impl Shelf {
         }
         let mut slabs = lock(&self.0);
         // Meanwhile another may have settled it, and the book may be another slab's. Whatever it
-        // is,
-        // to put a slab of *this* shelf in order is right at any time.
+        // is, to put a slab of *this* shelf in order is right at any time.
         if slab.home() != home || slab.class() != class {
             return None;
         }

@@ -11,12 +11,11 @@
 //!           free=1 remote=1  freed twice: found by the second free, by collect, or by take
 //! ```
 //!
-//! **Why that finds every double free.** A free by the owner looks at both bits before it sets
-//! one; a
-//! free by another sets `remote` in one atomic step, and looks at both. If two run at once and both
-//! miss each other, `free` and `remote` both stand, and the slot cannot be lent again before `take`
-//! or `collect` has seen that. What cannot be told apart from a right free, here or anywhere, is a
-//! second free after the slot was lent again.
+//! **Why that finds every double free.** A free by the owner looks at both bits before it sets one;
+//! a free by another sets `remote` in one atomic step, and looks at both. If two run at once and
+//! both miss each other, `free` and `remote` both stand, and the slot cannot be lent again before
+//! `take` or `collect` has seen that. What cannot be told apart from a right free, here or
+//! anywhere, is a second free after the slot was lent again.
 //!
 //! Books are never given back to the system: an address found in the map by a wrong free leads to a
 //! book, perhaps of another slab by now, and never to nothing.

@@ -21,8 +21,8 @@ use crate::scope;
 /// ```
 ///
 /// When no more memory may be locked, an allocation that belongs to the heap fails, which by
-/// default
-/// ends the program; it never comes from elsewhere. The heap's own books are ordinary memory.
+/// default ends the program; it never comes from elsewhere. The heap's own books are ordinary
+/// memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Switch<A = System> {
     rest: A,

@@ -12,8 +12,7 @@ use crate::plain::{Plain, of_bytes};
 
 /// A value in locked pages of its own between guards. Outside [`Guarded::expose`] and
 /// [`Guarded::expose_mut`] any access to it faults, of this process's own code too. For the few
-/// keys
-/// that deserve it: it costs pages, and two system calls each time.
+/// keys that deserve it: it costs pages, and two system calls each time.
 pub struct Guarded<T: Plain> {
     locked: Locked,
     owns: PhantomData<T>,
@@ -59,8 +58,7 @@ impl<T: Plain> Guarded<T> {
     ///
     /// # Errors
     /// [`Error::System`] when the access could not be opened, or not be closed again; and in a
-    /// child
-    /// that the value was kept from.
+    /// child that the value was kept from.
     pub fn expose<R>(&mut self, f: impl FnOnce(&T) -> R) -> Result<R, Error> {
         self.lend(Access::Read, |value| f(value))
     }

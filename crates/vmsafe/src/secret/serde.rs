@@ -1,8 +1,7 @@
 //! serde: secrets out of configuration files, each byte straight to its place.
 //!
 //! Only reading: a secret that is written out is none. The text that is read from is the caller's
-//! to
-//! protect; a format that must undo escapes makes a copy of its own before this sees it.
+//! to protect; a format that must undo escapes makes a copy of its own before this sees it.
 
 use std::fmt;
 use std::marker::PhantomData;
