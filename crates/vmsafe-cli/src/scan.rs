@@ -27,15 +27,15 @@ use target::Target;
 
 /// Looks for known secrets and unknown keys in files, devices, swap, core dumps and processes.
 ///
-/// Known secrets ("needles") are read from a file or a descriptor, never from the command line: one a
-/// line, as hex:…, base64:… or text:…, blank lines and lines that start with # left out. Reports name
-/// them by number, from 0 in the order of their lines, and never show them. Unknown keys (--keys) are
-/// recognised by their structure, checked, and told apart by a fingerprint.
+/// Known secrets ("needles") are read from a file or a descriptor, never from the command line: one
+/// a line, as hex:…, base64:… or text:…, blank lines and lines that start with # left out. Reports
+/// name them by number, from 0 in the order of their lines, and never show them. Unknown keys
+/// (--keys) are recognised by their structure, checked, and told apart by a fingerprint.
 ///
 /// Swap areas and block devices are read past the page cache, which may hold other bytes than they
 /// do. A finding in a swap area is told with its slot, one in a core dump with its address and
-/// thread, one in a process with its mapping. Holes of sparse files are passed over. Streams of gzip,
-/// zstd and lz4 are searched by their content.
+/// thread, one in a process with its mapping. Holes of sparse files are passed over. Streams of
+/// gzip, zstd and lz4 are searched by their content.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ScanArgs {
@@ -49,11 +49,12 @@ pub(crate) struct ScanArgs {
     /// Look for the needles also reversed, in hexadecimal, base64 and UTF-16.
     #[arg(long)]
     encoded: bool,
-    /// Look for keys that are not known: AES key schedules of every layout, and private keys in DER,
-    /// PEM, OpenSSH, OpenPGP and age.
+    /// Look for keys that are not known: AES key schedules of every layout, and private keys in
+    /// DER, PEM, OpenSSH, OpenPGP and age.
     #[arg(long)]
     keys: bool,
-    /// Look for the primes of this RSA public key, as numbers in memory: PEM, DER, or an ssh-rsa line.
+    /// Look for the primes of this RSA public key, as numbers in memory: PEM, DER, or an ssh-rsa
+    /// line.
     #[arg(long, value_name = "FILE")]
     public_key: Vec<PathBuf>,
     /// Search the content of compressed streams, or their bytes as they are.
@@ -74,7 +75,8 @@ pub(crate) struct ScanArgs {
     /// Report as SARIF 2.1.0, for continuous integration.
     #[arg(long, conflicts_with = "json")]
     sarif: bool,
-    /// A file, block device or swap area, - for standard input, or pid:N for the memory of process N.
+    /// A file, block device or swap area, - for standard input, or pid:N for the memory of process
+    /// N.
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<Target>,
 }

@@ -90,8 +90,8 @@ impl Needles {
         self.spans.get(needle.0).map(ExactSizeIterator::len)
     }
 
-    /// Two bytes that notice most mix-ups of two sets of needles, and are too few to confirm a guess.
-    /// Different for each `salt`.
+    /// Two bytes that notice most mix-ups of two sets of needles, and are too few to confirm a
+    /// guess. Different for each `salt`.
     #[must_use]
     pub fn mark(&self, salt: u64) -> u16 {
         // Byte by byte, so that no block of a needle stands plain in a hash function's buffer.

@@ -28,10 +28,9 @@
 //! cannot be had lowers the grade. Nothing is graded by hope.
 //!
 //! The library prints nothing but the reason when a wrong free ends the program, installs no signal
-//! handler unless asked, starts no thread and changes no limit of
-//! the process. It cannot protect what a program copies elsewhere: registers of a thread that is
-//! stopped while it computes, a `String` that was made of a buffer's bytes, a closure's return
-//! value.
+//! handler unless asked, starts no thread and changes no limit of the process. It cannot protect
+//! what a program copies elsewhere: registers of a thread that is stopped while it computes, a
+//! `String` that was made of a buffer's bytes, a closure's return value.
 
 #![deny(unsafe_code)]
 
