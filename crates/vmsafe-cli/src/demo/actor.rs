@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -32,8 +31,6 @@ pub(crate) struct Actor {
     pub(crate) home: PathBuf,
     /// The file that bears its content under a name.
     pub(crate) file: Option<PathBuf>,
-    /// Where a control's copies lie in its memory.
-    pub(crate) plain: Option<Range<u64>>,
     /// What its buffer says of itself.
     pub(crate) grade: Vec<String>,
     /// How often it stored, and how often its canary had been lost by then.
@@ -75,7 +72,6 @@ impl Actor {
             ending,
             home,
             file: None,
-            plain: None,
             grade: Vec::new(),
             stores: (0, 0),
             lingering: None,
@@ -104,7 +100,6 @@ impl Actor {
         let answer = answer.with_context(|| format!("{} did not begin", self.subject.name()))?;
         sent.context("cannot send a canary")?;
         self.file = answer.file;
-        self.plain = answer.plain;
         self.grade = answer.grade;
         self.lingering = answer.lingering;
         Ok(())

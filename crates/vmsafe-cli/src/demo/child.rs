@@ -1,6 +1,5 @@
 //! The subject's own process: takes its canary, then does what it is told, byte by byte.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,8 +59,6 @@ pub(crate) struct Answer {
     pub(crate) losses: u64,
     /// The file that bears the content under a name.
     pub(crate) file: Option<PathBuf>,
-    /// Where a control's copies lie in its memory.
-    pub(crate) plain: Option<Range<u64>>,
     /// What the buffer says of itself, a line per threat.
     pub(crate) grade: Vec<String>,
     /// Why the subject could not go on.
@@ -144,7 +141,6 @@ impl Stage {
             .unwrap_or_default();
         Answer {
             file: holder.file().map(Path::to_path_buf),
-            plain: holder.plain_range(),
             grade: grade.lines().map(str::to_owned).collect(),
             ..Answer::default()
         }

@@ -1,7 +1,6 @@
 //! Holders: the ways in which a subject's process holds its canary.
 
 use std::fs;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -207,17 +206,6 @@ impl Holder {
                 tail.store(original);
                 Ok(lost)
             }
-        }
-    }
-
-    /// Where ordinary memory holds it.
-    pub(crate) fn plain_range(&self) -> Option<Range<u64>> {
-        match self {
-            Self::Plain { bytes, .. } => {
-                let start = bytes.as_ptr().addr() as u64;
-                Some(start..start + bytes.len() as u64)
-            }
-            _ => None,
         }
     }
 

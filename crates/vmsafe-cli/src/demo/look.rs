@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use vmsafe_lab::{CorePattern, Opened, smaps};
+use vmsafe_lab::{CorePattern, Opened, PrivateSwap, smaps};
 use vmsafe_witness::{scan_file, scan_process};
 
 use super::actor::{Actor, Ending};
@@ -107,38 +107,39 @@ fn counted(actor: &Actor, canaries: &Canaries) -> anyhow::Result<Sight> {
 /// Bytes of a page as /proc/PID/pagemap counts them.
 const PAGE: u64 = 4096;
 
-/// The numbers of all pages that are swapped out.
+/// The numbers of all pages that are swapped out: bit 62 in /proc/PID/pagemap, which is right for
+/// private memory.
 fn swapped_pages(pid: u32, mappings: &[smaps::Mapping]) -> anyhow::Result<HashSet<u64>> {
+    let path = format!("/proc/{pid}/pagemap");
+    let mut pagemap = File::open(&path).with_context(|| format!("cannot read {path}"))?;
     let mut swapped = HashSet::new();
     for mapping in mappings.iter().filter(|mapping| mapping.swapped > 0) {
-        let range = mapping.range.start as u64..mapping.range.end as u64;
-        swapped.extend(swapped_within(pid, range)?);
+        let first = mapping.range.start as u64 / PAGE;
+        let mut entries = vec![0; mapping.range.len() / 4096 * 8];
+        pagemap.seek(SeekFrom::Start(first * 8))?;
+        pagemap
+            .read_exact(&mut entries)
+            .with_context(|| format!("cannot read {path}"))?;
+        let entries = (first..).zip(entries.chunks_exact(8));
+        swapped.extend(
+            entries
+                .filter(|(_, entry)| entry[7] & 0x40 != 0)
+                .map(|(page, _)| page),
+        );
     }
     Ok(swapped)
 }
 
-/// The numbers of the pages of a range that are swapped out: bit 62 in /proc/PID/pagemap, which is
-/// right for private memory.
-fn swapped_within(pid: u32, range: Range<u64>) -> anyhow::Result<Vec<u64>> {
-    let path = format!("/proc/{pid}/pagemap");
-    let mut pagemap = File::open(&path).with_context(|| format!("cannot read {path}"))?;
-    let pages = range.start / PAGE..range.end.div_ceil(PAGE);
-    let mut entries = vec![0; usize::try_from(pages.end - pages.start)? * 8];
-    pagemap.seek(SeekFrom::Start(pages.start * 8))?;
-    pagemap
-        .read_exact(&mut entries)
-        .with_context(|| format!("cannot read {path}"))?;
-    let entries = entries.chunks_exact(8);
-    let swapped = pages.zip(entries).filter(|(_, entry)| entry[7] & 0x40 != 0);
-    Ok(swapped.map(|(page, _)| page).collect())
-}
-
-/// Whether a control has a page of its copies in swap.
-pub(crate) fn is_out(actor: &Actor) -> anyhow::Result<bool> {
-    let Some(range) = actor.plain.clone() else {
-        return Ok(true);
-    };
-    Ok(!swapped_within(actor.pid(), range)?.is_empty())
+/// Whether each control's copies have reached the swap device. The page table alone does not tell: a
+/// page may have left its process and never be written.
+pub(crate) fn controls_are_out(
+    area: &PrivateSwap,
+    cast: &[Subject],
+    canaries: &Canaries,
+) -> anyhow::Result<bool> {
+    let counts = count_in(area.path(), canaries, true)?;
+    let mut controls = cast.iter().filter(|subject| subject.is_control());
+    Ok(controls.all(|control| counts.get(control).is_some_and(|copies| *copies > 0)))
 }
 
 /// Whether a byte lies in memory that the kernel may swap.

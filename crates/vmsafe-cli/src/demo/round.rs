@@ -43,11 +43,11 @@ pub(crate) fn play(
     stage.watch_for(canaries.searcher())?;
     let mut actors = assemble(stage, &canaries, sabotaged)?;
     step(1)?;
-    page_out(stage, &mut actors)?;
+    page_out(stage, &canaries, &mut actors)?;
     step(2)?;
     let places = write_back(stage, &mut actors)?;
     step(3)?;
-    fork(stage, &mut actors)?;
+    fork(stage, &canaries, &mut actors)?;
     if matches!(stage.swap, SwapDoor::Counted) {
         look::at_counted_swap(&actors, &canaries, &mut tally)?;
     }
@@ -92,22 +92,20 @@ fn assemble(
 }
 
 /// Makes the kernel page out everything that it may.
-fn page_out(stage: &Stage, actors: &mut [Actor]) -> anyhow::Result<()> {
+fn page_out(stage: &Stage, canaries: &Canaries, actors: &mut [Actor]) -> anyhow::Result<()> {
     match &stage.swap {
-        SwapDoor::Raw { group, .. } => {
+        SwapDoor::Raw { area, group } => {
             let own = actors.iter().map(Actor::pid);
             let pids: Vec<u32> = own
                 .chain(actors.iter().filter_map(Actor::lingering))
                 .collect();
-            // Pages that were just used are only aged by the first reclaim. When even many do not
-            // take a control, the verdict will say so.
+            // Pages that were just used are only aged by the first reclaim, and one that left its
+            // process may wait for its write. When even many squeezes do not bring a control to the
+            // device, the verdict will say so.
             for _ in 0..SQUEEZES {
                 vmsafe_lab::page_out(&pids)?;
                 group.squeeze()?;
-                let mut controls = actors.iter().filter(|actor| actor.subject.is_control());
-                if controls.try_fold(true, |all, actor| {
-                    Ok::<_, anyhow::Error>(all && look::is_out(actor)?)
-                })? {
+                if look::controls_are_out(area, &stage.cast, canaries)? {
                     break;
                 }
             }
@@ -158,7 +156,7 @@ fn write_back(stage: &Stage, actors: &mut [Actor]) -> anyhow::Result<Places> {
 
 /// Forks each subject and lets it store once more, so that the child alone keeps the old page; then
 /// pages out what they share.
-fn fork(stage: &Stage, actors: &mut [Actor]) -> anyhow::Result<()> {
+fn fork(stage: &Stage, canaries: &Canaries, actors: &mut [Actor]) -> anyhow::Result<()> {
     for actor in actors.iter_mut() {
         // This one forked before anything was paged out, and shares its pages to the end.
         if actor.subject != Subject::ForkShared {
@@ -166,7 +164,7 @@ fn fork(stage: &Stage, actors: &mut [Actor]) -> anyhow::Result<()> {
             actor.act(Act::Touch)?;
         }
     }
-    page_out(stage, actors)
+    page_out(stage, canaries, actors)
 }
 
 /// Burns or removes the files, and counts what is left in them.
