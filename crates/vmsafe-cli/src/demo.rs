@@ -22,7 +22,7 @@ mod verdict;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 
 use self::report::{Report, Rounds};
 use self::round::STEPS;
@@ -78,14 +78,20 @@ pub(crate) fn run(args: &DemoArgs, out: &Output) -> anyhow::Result<Exit> {
     if let Some(seconds) = args.race {
         return race::run(args, Duration::from_secs(seconds), out);
     }
+    if let Some(subject) = args.sabotage.filter(|subject| !subject.is_protected()) {
+        bail!(
+            "{} has no protection here that could be left out",
+            subject.name()
+        );
+    }
     // Before anything of the machine is changed.
     let interrupt = Interrupt::listen()?;
     let stage = Stage::set_up(args.dir.as_deref())?;
     if let Some(subject) = args.sabotage {
+        let name = subject.name();
         ensure!(
-            stage.cast.contains(&subject) && subject.is_protected(),
-            "{} has no protection here that could be left out",
-            subject.name()
+            stage.cast.contains(&subject),
+            "{name} is left out on this machine"
         );
     }
     let progress = out.steps("", u64::from(args.rounds) * STEPS.len() as u64);
