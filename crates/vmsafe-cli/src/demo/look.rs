@@ -130,8 +130,8 @@ fn swapped_pages(pid: u32, mappings: &[smaps::Mapping]) -> anyhow::Result<HashSe
     Ok(swapped)
 }
 
-/// Whether each control's copies have reached the swap device. The page table alone does not tell: a
-/// page may have left its process and never be written.
+/// Whether each control's copies have reached the swap device. The page table alone does not tell:
+/// a page may have left its process and never be written.
 pub(crate) fn controls_are_out(
     area: &PrivateSwap,
     cast: &[Subject],
