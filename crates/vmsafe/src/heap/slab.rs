@@ -325,9 +325,11 @@ impl Slab {
     /// Takes a slot back from anyone.
     pub(super) fn give(&self, index: usize) -> Given {
         let (word, bit) = (index / 64, 1 << (index % 64));
+        // Read first: once the bit is remote, the owner may collect it into `free` at any time.
+        let free = self.free[word].load(Relaxed);
         // Released, for the wipe comes before it; in one order with `place`, for `release`.
         let before = self.remote.0[word].fetch_or(bit, SeqCst);
-        if (before | self.free[word].load(Relaxed)) & bit != 0 {
+        if (before | free) & bit != 0 {
             stop(Crime::DoubleFree, self.address(index));
         }
         match self.place() {

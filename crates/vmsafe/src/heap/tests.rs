@@ -214,7 +214,6 @@ fn a_thread_gives_back_what_it_held_ready() {
 }
 
 #[test]
-#[ignore = "known defect, in CHANGELOG: a free by another thread is told as a double free"]
 fn what_one_thread_makes_another_frees() {
     let (_, heap) = model();
     let (send, receive) = mpsc::sync_channel::<(usize, usize)>(64);
