@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use vmsafe_os::{Advice, Fork, Kernel, Mapping, Source, Store, native};
 
 pub use self::burn::{Burned, Confirmed, burn_file, burn_file_on};
+use crate::buffer::whole_pages;
 use crate::error::Error;
 use crate::grade::{Grade, Verdict};
 use crate::threat::{Demand, Demands, Threat};
@@ -103,7 +104,7 @@ impl Options {
             path: path.to_owned(),
             refused,
         };
-        let pages = self.whole_pages(len)?;
+        let pages = whole_pages(self.kernel, len, "there is nothing to confine")?;
         let store = self.kernel.create(path).map_err(file)?;
         let made = self.fill_in(path, store.as_ref(), pages);
         let (mapping, grade) = match made {
@@ -123,16 +124,6 @@ impl Options {
             kernel: self.kernel,
             held,
         })
-    }
-
-    fn whole_pages(&self, len: usize) -> Result<usize, Error> {
-        let no = |because| Error::Size { len, because };
-        if len == 0 {
-            return Err(no("there is nothing to confine"));
-        }
-        len.checked_next_multiple_of(self.kernel.page_size())
-            .filter(|pages| isize::try_from(*pages).is_ok())
-            .ok_or_else(|| no("it exceeds the address space"))
     }
 
     fn fill_in(

@@ -25,6 +25,7 @@ use std::ops::{Deref, DerefMut};
 
 use vmsafe_os::{Advice, Fork, Hibernation, Kernel, Mapping, Proof, Refused, Source, native};
 
+use crate::buffer::whole_pages;
 use crate::error::Error;
 use crate::grade::{Grade, Verdict};
 use crate::threat::{Demand, Demands, Threat};
@@ -84,7 +85,7 @@ impl Options {
     /// [`Error::Unmet`] when a required protection could not be had, [`Error::System`] else.
     pub fn create(mut self, len: usize) -> Result<Locked, Error> {
         self.demands = self.demands.on(self.kernel.evidence());
-        let pages = self.whole_pages(len)?;
+        let pages = whole_pages(self.kernel, len, "there is nothing to protect")?;
         let mut last = None;
         for source in self.sources() {
             match self.create_from(*source, pages, len) {
@@ -111,16 +112,6 @@ impl Options {
         let mut locked = self.create(len)?;
         fill(&mut locked)?;
         Ok(locked)
-    }
-
-    fn whole_pages(&self, len: usize) -> Result<usize, Error> {
-        let no = |because| Error::Size { len, because };
-        if len == 0 {
-            return Err(no("there is nothing to protect"));
-        }
-        len.checked_next_multiple_of(self.kernel.page_size())
-            .filter(|pages| isize::try_from(*pages).is_ok())
-            .ok_or_else(|| no("it exceeds the address space"))
     }
 
     /// The threat that only secret memory closes, if one is required closed.
