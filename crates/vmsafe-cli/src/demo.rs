@@ -106,10 +106,10 @@ pub(crate) fn run(args: &DemoArgs, out: &Output) -> anyhow::Result<Exit> {
         let mut step = step(&progress, rounds, &interrupt);
         let played = round::play(&stage, args.sabotage, &mut step);
         // A terminal's Ctrl-C reaches the subjects too, so any error may be its doing.
-        ensure!(
-            !interrupt.asked(),
-            "interrupted; the machine is as it was before"
-        );
+        if interrupt.asked() {
+            rounds.cut_short(args.rounds, &mut judgement)?;
+            break;
+        }
         let (tally, actors) = played?;
         rounds.count(judge(&tally, &args.require), &mut judgement);
         total.add(tally);
@@ -141,6 +141,18 @@ fn step(
 }
 
 impl Rounds {
+    /// Keeps what the whole rounds showed, though they are fewer than was asked for.
+    fn cut_short(&self, asked: u32, judgement: &mut Judgement) -> anyhow::Result<()> {
+        const AS_BEFORE: &str = "the machine is as it was before";
+        ensure!(self.played > 0, "interrupted; {AS_BEFORE}");
+        let reason = format!(
+            "interrupted after {} of {asked} rounds; {AS_BEFORE}",
+            self.played
+        );
+        judgement.add(Verdict::Inconclusive, reason);
+        Ok(())
+    }
+
     /// Counts a round's judgement in, and keeps the worst verdict with its reasons.
     fn count(&mut self, round: Judgement, worst: &mut Judgement) {
         self.played += 1;

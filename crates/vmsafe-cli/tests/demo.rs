@@ -1,9 +1,10 @@
 //! The demonstration, as a user runs it: what holds, what breaks it, and what an ordinary user
 //! sees.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
@@ -268,11 +269,12 @@ fn an_ordinary_user_with_swap_sees_it_by_the_kernels_count() {
 }
 
 /// Starts rounds without end in `place`, and waits until swap and disks are on.
-fn endless_demo(place: &Public) -> std::process::Child {
+fn endless_demo(place: &Public) -> Child {
     let mut command = Command::new(VMSAFE);
     command
-        .args(["demo", "--rounds", "1000000", "--dir"])
-        .arg(&place.0);
+        .args(["demo", "--json", "--rounds", "1000000", "--dir"])
+        .arg(&place.0)
+        .stdout(Stdio::piped());
     let mut process = command.stderr(Stdio::piped()).spawn().expect("vmsafe runs");
     while place.traces() < 3 {
         assert!(
@@ -306,6 +308,50 @@ fn an_interrupt_ends_it_and_leaves_nothing_behind() {
         .flatten()
         .collect();
     assert_eq!(left.len(), 1, "only the program is left: {left:?}");
+}
+
+/// The subjects of one round, when all of them play.
+fn subjects_of(process: &Child) -> BTreeSet<u32> {
+    let pid = process.id();
+    loop {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.expect("the demonstration runs");
+        let subjects: BTreeSet<u32> = children
+            .split_whitespace()
+            .filter_map(|child| child.parse().ok())
+            .collect();
+        // Two of each; what sets the stage up starts fewer at a time.
+        if subjects.len() >= 20 {
+            return subjects;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_interrupt_keeps_what_whole_rounds_showed() {
+    if !require_root("an_interrupt_keeps_what_whole_rounds_showed") {
+        return;
+    }
+    let _swap = SWAP.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = Public::new("cut-short");
+    let process = endless_demo(&place);
+    let first = subjects_of(&process);
+    while !subjects_of(&process).is_disjoint(&first) {
+        std::thread::yield_now();
+    }
+    vmsafe_lab::kill(process.id(), 2).expect("an interrupt");
+    let output = process.wait_with_output().expect("it ends");
+    let report = report(&output);
+    assert_eq!(output.status.code(), Some(3), "{report:#}");
+    assert_eq!(report["verdict"], "inconclusive");
+    assert!(report["rounds"]["played"].as_u64() >= Some(1), "{report:#}");
+    assert_eq!(report["rounds"]["broken"], 0, "{report:#}");
+    let reason = report["reasons"][0].as_str().expect("a reason");
+    assert!(reason.starts_with("interrupted after "), "{reason}");
+    assert_eq!(copies(&report, "locked", "swap"), Some(0), "{report:#}");
+    assert!(copies(&report, "ordinary", "swap") > Some(0), "{report:#}");
+    assert_eq!(place.traces(), 0, "a swap area or a mount is left");
 }
 
 #[test]

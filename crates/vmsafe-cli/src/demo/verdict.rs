@@ -111,7 +111,8 @@ fn judge_one(tally: &Tally, subject: Subject, door: Door, judgement: &mut Judgem
 }
 
 impl Judgement {
-    fn add(&mut self, verdict: Verdict, reason: String) {
+    /// Adds what speaks against "holds"; the worse verdict stays.
+    pub(crate) fn add(&mut self, verdict: Verdict, reason: String) {
         self.verdict = self.verdict.max(verdict);
         self.reasons.push(reason);
     }
