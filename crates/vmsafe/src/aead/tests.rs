@@ -107,21 +107,32 @@ fn hidden(secrets: &Secrets) -> bool {
     hidden
 }
 
+/// Runs `f` so deep in the stack that a later search does not write over its dead frames.
+#[inline(never)]
+fn far_below<R>(f: impl FnOnce() -> R) -> R {
+    let between = std::hint::black_box([0_u8; 256 << 10]);
+    let result = f();
+    std::hint::black_box(&between);
+    result
+}
+
+/// The control of the tests below. A cipher keeps its key in frames like this one on some
+/// processors, and clears them on others: so the frame is made by hand.
 #[test]
-fn the_cipher_leaves_its_key_on_an_ordinary_stack() {
+fn a_dead_frame_of_an_ordinary_stack_is_found() {
     let secrets = Secrets::new();
     if !hidden(&secrets) {
         return;
     }
     assert_eq!(secrets.scan().hit_count, 0, "before");
-    let mut data = [0; 16];
-    // The control of the tests below: the same call, outside of a scope.
-    let tag = seal(secrets.key(), [0; NONCE], BOUND, &mut data);
-    let report = secrets.scan();
-    std::hint::black_box((data, tag));
+    far_below(|| {
+        let mut frame = [0; KEY];
+        frame.copy_from_slice(secrets.key());
+        std::hint::black_box(&frame);
+    });
     assert!(
-        report.hit_count > 0,
-        "this cipher needs no scope: say so in its documents"
+        secrets.scan().hit_count > 0,
+        "the search sees no dead frame"
     );
 }
 
