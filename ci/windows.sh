@@ -25,6 +25,9 @@ for crate in vmsafe-os vmsafe vmsafe-witness; do
     cargo test --target "$windows" -p "$crate" --doc
 done
 
+step "the interface of 2001, a C program under Wine"
+ci/windows/capi.sh
+
 for target in "$windows" x86_64-pc-windows-msvc aarch64-apple-darwin x86_64-unknown-freebsd; do
     step "type check for $target"
     cargo check --target "$target" --workspace --exclude vmsafe-bench

@@ -25,6 +25,7 @@ mod filesystem;
 pub mod lab;
 mod mapping;
 pub mod model;
+mod name;
 mod refused;
 pub mod registers;
 pub mod signals;
@@ -52,6 +53,7 @@ pub use contract::{
 pub use evidence::{Evidence, Proof};
 pub use filesystem::{FileSystem, FsKind, Upper};
 pub use mapping::Mapping;
+pub use name::path_of;
 pub use refused::{Call, Refused};
 
 /// The kernel that this program runs on.

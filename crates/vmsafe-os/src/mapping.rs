@@ -13,7 +13,7 @@
 //! [epoch](Kernel::epoch) that it was made in, and in a later one it neither wipes nor unmaps what
 //! is not there.
 
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use zeroize::Zeroize;
 
@@ -70,6 +70,12 @@ impl Mapping {
     #[must_use]
     pub fn address(&self) -> usize {
         self.region.inner.start.as_ptr().addr()
+    }
+
+    /// Where its first byte is, for a caller whose accesses the compiler cannot see.
+    #[must_use]
+    pub fn start(&self) -> NonNull<u8> {
+        self.region.inner.start
     }
 
     /// The kernel that it came from.

@@ -3,6 +3,7 @@
 pub mod confined;
 pub mod evaporating;
 pub mod locked;
+mod place;
 pub mod sealed;
 
 use vmsafe_os::Kernel;

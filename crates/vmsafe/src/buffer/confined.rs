@@ -20,17 +20,17 @@
 //! blocks (flash) may keep old ones; `discard` helps as far as the device obeys. After a crash,
 //! `burn_file` or `vmsafe burn FILE` finishes.
 
-mod burn;
-mod place;
+pub(super) mod burn;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
 
 use vmsafe_os::{Advice, Fork, Kernel, Mapping, Source, Store, native};
 
 pub use self::burn::{Burned, Confirmed, burn_file, burn_file_on};
-use crate::buffer::whole_pages;
+use crate::buffer::{place, whole_pages};
 use crate::error::Error;
 use crate::grade::{Grade, Verdict};
 use crate::threat::{Demand, Demands, Threat};
@@ -200,6 +200,12 @@ impl Confined {
         &self.path
     }
 
+    /// Where the bytes are, for a foreign caller; valid until the buffer ends.
+    #[must_use]
+    pub fn start(&self) -> NonNull<u8> {
+        self.held().mapping.start()
+    }
+
     /// Writes the bytes to the file now, and waits. The kernel does it on its own under pressure.
     ///
     /// # Errors
@@ -214,6 +220,20 @@ impl Confined {
             path: self.path.clone(),
             refused,
         })
+    }
+
+    /// Zeroes the bytes, in memory and in the file, and tells what could be confirmed. The buffer
+    /// lives on.
+    ///
+    /// # Errors
+    /// [`Error::File`] with the step that failed; the bytes in memory are zero all the same.
+    /// [`Error::Elsewhere`] in a child, whose parent goes on using the file.
+    pub fn wipe(&mut self) -> Result<Burned, Error> {
+        let held = self
+            .held
+            .as_mut()
+            .expect("a buffer holds its file until it is burned");
+        burn::content(&mut held.mapping, held.store.as_ref(), &self.path)
     }
 
     /// Burns the file and tells what could be confirmed. Dropping the buffer burns too, but has
@@ -231,16 +251,7 @@ impl Confined {
         let Some(Held { mapping, store }) = self.held.take() else {
             unreachable!("a buffer is burned by value or by drop, once");
         };
-        if !mapping.is_present() {
-            return Err(Error::Elsewhere);
-        }
-        // Zeroes the pages, and with them the file, before it is written over.
-        drop(mapping);
-        let burned = burn::store(self.kernel, store.as_ref());
-        burned.map_err(|refused| Error::File {
-            path: self.path.clone(),
-            refused,
-        })
+        burn::end(self.kernel, mapping, store.as_ref(), &self.path)
     }
 
     fn held(&self) -> &Held {

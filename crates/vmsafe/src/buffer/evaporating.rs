@@ -24,7 +24,9 @@
 //! **Does not stop.** The loss: that is what it is for. See [`Lifetime`].
 
 mod file;
+mod page;
 mod plain;
+mod watch;
 
 use std::fmt;
 use std::path::Path;
@@ -34,6 +36,7 @@ use vmsafe_os::{FileSystem, FsKind, Kernel, Upper, native, registers};
 use zeroize::Zeroize;
 
 use self::file::{TAIL, Tail};
+pub use self::page::{PlainOptions, PlainPage};
 pub use self::plain::Plain2001;
 use crate::aead::{self, KEY, TAG};
 use crate::buffer::locked::Locked;

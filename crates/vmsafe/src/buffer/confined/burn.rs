@@ -4,9 +4,9 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use vmsafe_os::{Answer, Call, Kernel, ReadBack, Refused, Store, native};
+use vmsafe_os::{Answer, Call, Kernel, Mapping, ReadBack, Refused, Store, native};
 
-use super::place;
+use crate::buffer::place;
 use crate::error::Error;
 
 /// Bytes written or read at a time.
@@ -85,9 +85,50 @@ pub fn burn_file_on(
     })
 }
 
-/// Burns an open file.
-pub(super) fn store(kernel: &dyn Kernel, store: &dyn Store) -> Answer<Burned> {
-    steps(kernel, store, &mut |_, _| {})
+/// Burns an open file, whose mapping ends before.
+pub(in crate::buffer) fn end(
+    kernel: &dyn Kernel,
+    mapping: Mapping,
+    store: &dyn Store,
+    path: &Path,
+) -> Result<Burned, Error> {
+    if !mapping.is_present() {
+        return Err(Error::Elsewhere);
+    }
+    // Zeroes the pages, and with them the file, before it is written over.
+    drop(mapping);
+    steps(kernel, store, &mut |_, _| {}).map_err(|refused| Error::File {
+        path: path.to_owned(),
+        refused,
+    })
+}
+
+/// Zeroes what stands in a file now, through its mapping; both live on.
+pub(in crate::buffer) fn content(
+    mapping: &mut Mapping,
+    store: &dyn Store,
+    path: &Path,
+) -> Result<Burned, Error> {
+    if !mapping.is_present() {
+        return Err(Error::Elsewhere);
+    }
+    mapping.wipe();
+    let written = || {
+        let bytes = store.len()?;
+        mapping.flush(store)?;
+        store.sync()?;
+        let verified = verify(store, bytes, &mut |_| {})?;
+        Ok(Burned {
+            bytes,
+            verified,
+            in_place: in_place(store),
+            discarded: Confirmed::no("the buffer lives on and keeps its blocks"),
+        })
+    };
+    written().map_err(|refused| Error::File {
+        path: path.to_owned(),
+        refused,
+    })
 }
 
 fn steps(

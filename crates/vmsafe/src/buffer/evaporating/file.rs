@@ -78,28 +78,33 @@ impl Tail {
         };
         let store = kernel.create(path).map_err(file)?;
         store.unlink().map_err(file)?;
-        // Reserved, so that a full disk is an error now and not a SIGBUS at the first store.
-        store.allocate(HEAD as u64).map_err(file)?;
-        let page = kernel.page_size();
-        if page < HEAD + TAIL {
-            let reason = "the system's pages are smaller than 4096 bytes";
-            let kind = io::ErrorKind::Unsupported;
-            return Err(Error::System(Refused::because(Call::MapFile, kind, reason)));
-        }
-        let mut mapping = Mapping::of(kernel, store.as_ref(), page).map_err(file)?;
-        // What was asked for shows on the mapping, or it does not: see `Verdict::marked`.
-        let dump = mapping.advise(Advice::DontDump);
-        let fork = mapping.on_fork(Source::Anonymous, Fork::Absent);
-        let proofs = kernel.evidence();
-        let marks = Marks {
-            dump: Verdict::marked(&dump, &mapping, &proofs.dont_dump, |facts| facts.dont_dump),
-            fork: Verdict::marked(&fork, &mapping, &proofs.absent, |facts| facts.dont_fork),
-        };
+        let (mapping, marks) = map(kernel, store.as_ref(), path)?;
         Ok(Self {
             mapping,
             store,
             marks,
         })
+    }
+
+    /// One tail in the file `path`, which keeps its name.
+    pub(super) fn named(kernel: &'static dyn Kernel, path: &Path) -> Result<Self, Error> {
+        let file = |refused| Error::File {
+            path: path.to_owned(),
+            refused,
+        };
+        let store = kernel.create(path).map_err(file)?;
+        match map(kernel, store.as_ref(), path) {
+            Ok((mapping, marks)) => Ok(Self {
+                mapping,
+                store,
+                marks,
+            }),
+            Err(error) => {
+                // It is empty; when even this fails, the first reason is the one to tell.
+                let _ = store.unlink();
+                Err(error)
+            }
+        }
     }
 
     /// Puts a sealed part and its tag behind the file's end.
@@ -121,10 +126,50 @@ impl Tail {
         &mut self.mapping
     }
 
+    /// The pages, and the file that they belong to.
+    pub(super) fn parts(&mut self) -> (&mut Mapping, &dyn Store) {
+        (&mut self.mapping, self.store.as_ref())
+    }
+
+    /// Both, to end them apart.
+    pub(super) fn into_parts(self) -> (Mapping, Box<dyn Store>) {
+        (self.mapping, self.store)
+    }
+
     /// What it lies on.
     pub(super) fn filesystem(&self) -> Result<FileSystem, Refused> {
         self.store.filesystem()
     }
+}
+
+/// The first page of an empty file, of which 512 bytes are the file's.
+fn map(
+    kernel: &'static dyn Kernel,
+    store: &dyn Store,
+    path: &Path,
+) -> Result<(Mapping, Marks), Error> {
+    let file = |refused| Error::File {
+        path: path.to_owned(),
+        refused,
+    };
+    // Reserved, so that a full disk is an error now and not a SIGBUS at the first store.
+    store.allocate(HEAD as u64).map_err(file)?;
+    let page = kernel.page_size();
+    if page < HEAD + TAIL {
+        let reason = "the system's pages are smaller than 4096 bytes";
+        let kind = io::ErrorKind::Unsupported;
+        return Err(Error::System(Refused::because(Call::MapFile, kind, reason)));
+    }
+    let mut mapping = Mapping::of(kernel, store, page).map_err(file)?;
+    // What was asked for shows on the mapping, or it does not: see `Verdict::marked`.
+    let dump = mapping.advise(Advice::DontDump);
+    let fork = mapping.on_fork(Source::Anonymous, Fork::Absent);
+    let proofs = kernel.evidence();
+    let marks = Marks {
+        dump: Verdict::marked(&dump, &mapping, &proofs.dont_dump, |facts| facts.dont_dump),
+        fork: Verdict::marked(&fork, &mapping, &proofs.absent, |facts| facts.dont_fork),
+    };
+    Ok((mapping, marks))
 }
 
 fn worst<'a>(marks: impl Iterator<Item = &'a Verdict>) -> Verdict {

@@ -14,6 +14,7 @@ pub(super) struct Refusal {
     advice: &'static str,
 }
 
+const IN_MEMORY: &str = "name a file in memory (/dev/shm, ramfs) or on btrfs";
 const ON_A_DISK: &str = "name a file on a disk (ext4, xfs, btrfs)";
 
 impl Refusal {
@@ -78,6 +79,49 @@ pub(super) fn swap(filesystem: &FileSystem, network: bool) -> Result<&'static st
             ON_A_DISK,
         ),
         _ => unknown("vmsafe does not know it", ON_A_DISK),
+    }
+}
+
+/// Whether anything carries off plain bytes behind the end of a short file there. `locked`: their
+/// page was shown to stay in memory.
+pub(super) fn tail(filesystem: &FileSystem, locked: bool) -> Result<Verdict, Refusal> {
+    let refuse = |certain, because, advice| {
+        Err(Refusal {
+            certain,
+            because,
+            advice,
+        })
+    };
+    if filesystem.journals_data {
+        let because = "its journal takes the whole page within seconds";
+        return refuse(true, because, IN_MEMORY);
+    }
+    match filesystem.kind {
+        FsKind::TmpfsNoSwap | FsKind::Ramfs => Ok(Verdict::closed("its pages stay in memory")),
+        FsKind::Tmpfs | FsKind::Overlay(Upper::Swappable) if locked => {
+            Ok(Verdict::closed("it is memory, and the page is locked"))
+        }
+        FsKind::Tmpfs | FsKind::Overlay(Upper::Swappable) => refuse(
+            true,
+            "its pages go to swap, and this one could not be locked",
+            "raise the limit of locked memory, or name a file on ramfs or btrfs",
+        ),
+        FsKind::Btrfs => Ok(Verdict::unknown(
+            "no racing write-back was seen to take it, and nothing confirms that none can",
+        )),
+        FsKind::Fat | FsKind::Ntfs => Ok(Verdict::unknown(
+            "how much of the page is written depends on the sectors, and was not measured",
+        )),
+        FsKind::Ext | FsKind::Xfs => refuse(
+            true,
+            "a store while the page is written back takes plain bytes behind its end to the disk",
+            IN_MEMORY,
+        ),
+        _ => refuse(
+            false,
+            "whether it writes plain bytes behind a file's end is not known",
+            IN_MEMORY,
+        ),
     }
 }
 
