@@ -68,9 +68,9 @@ WIN32VMSAFE_API void *win32vmSafeInitAs2001(const char *fName, int mapsize);
 
 /*
  * Zeroes and unlocks the memory, overwrites the file, writes it through, reads it back, removes
- * it. 0: all of it confirmed. 1: done, and the error text names what could not be confirmed (a
- * copy-on-write disk, a read-back that Windows answers from its cache). -1: failed; the memory is
- * gone, and the file keeps its name unless its content is gone too.
+ * it. 0: all of it confirmed. 1: done, and the error text names what could not be confirmed (memory
+ * has no medium to read back from, Windows reads its cache, btrfs writes elsewhere). -1: failed;
+ * the memory is gone, and the file keeps its name unless its content is gone too.
  */
 WIN32VMSAFE_API int win32vmSafeFree(void);
 

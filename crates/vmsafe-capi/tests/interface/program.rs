@@ -32,6 +32,9 @@ fn in_memory_the_key_stays_and_the_file_never_holds_it() {
     for round in ["stored 1", "stored 2"] {
         assert_eq!(program.says(), round);
         program.sees_the_head_and_not_the_key();
+        let grade = program.graded();
+        let locked = |line: &String| line.ends_with("closed: it is memory, and the page is locked");
+        assert!(grade.iter().any(locked), "{grade:?}");
         assert_eq!(program.asked("ask"), "lost 0 key whole");
         flush(program.file());
         assert_eq!(program.asked("ask"), "lost 0 key whole");
