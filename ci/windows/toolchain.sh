@@ -13,7 +13,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(readlink -m "${1:-${VMSAFE_WINDOWS_TOOLCHAIN:-$here/../../target/windows-toolchain}}")
 windows=x86_64-pc-windows-gnu
-checked='x86_64-pc-windows-msvc aarch64-apple-darwin x86_64-unknown-freebsd'
+checked='x86_64-pc-windows-msvc aarch64-apple-darwin x86_64-unknown-freebsd x86_64-unknown-openbsd'
 
 # What a caller has set for its own builds must not leak into these.
 unset RUSTC RUSTFLAGS RUSTDOCFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET LD_LIBRARY_PATH

@@ -2,6 +2,10 @@
 //!
 //! Nothing is weaker in silence: a buffer that asks here for a protection gets an error.
 
+pub(crate) mod name;
+pub(crate) mod signals;
+pub(crate) mod terminal;
+
 use std::io;
 use std::path::Path;
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   Kernel  memory:  map  unmap  lock  advise  protect  facts  peek  evidence
+//!                    map_vanishing  let_vanish
 //!           forks:   epoch  on_fork  is_inherited    limits:  lock_limit  hibernation
 //!           files:   create  reopen
 //!   Store   a file:  filesystem  len  set_len  allocate  map  write  flush  sync  read_back
@@ -15,13 +16,14 @@
 //! 3. No call logs, prints, changes a limit of the process, or knows what the bytes mean.
 //! 4. An answer is what the kernel said now. Nothing is inferred from a version number.
 //!
-//! Implementations: `linux`, `absent` (refuses everything, compiles everywhere) and
-//! [`model`](crate::model) (a kernel in a struct, for tests of every refusal).
+//! Implementations: `linux`, `windows`, `bsd` (macOS, FreeBSD, OpenBSD), `absent` (refuses
+//! everything, compiles everywhere) and [`model`](crate::model) (a kernel in a struct, for tests of
+//! every refusal). What `linux` and `bsd` share stands in the folder `unix`.
 
-use std::fmt;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
+use std::{fmt, io};
 
 pub use crate::evidence::{Evidence, Proof};
 pub use crate::filesystem::{FileSystem, FsKind};
@@ -69,7 +71,8 @@ pub enum Advice {
     DontDump,
     /// Be absent from a child.
     DontFork,
-    /// Be zero in a child.
+    /// Be zero in a child. Where the kernel cannot, be absent until [`Kernel::on_fork`] has
+    /// arranged for zeros.
     WipeOnFork,
     /// Never be merged with an equal page of another process.
     Unmergeable,
@@ -161,6 +164,22 @@ pub trait Kernel: Sync + fmt::Debug {
     /// Maps `len` bytes, readable and writable, between guard pages. Zero at first.
     fn map(&self, source: Source, len: usize) -> Answer<Region>;
 
+    /// Maps bytes, as `map` does, of pages that can be allowed to vanish: see
+    /// [`let_vanish`](Kernel::let_vanish). Refused where the system has none.
+    fn map_vanishing(&self, _len: usize) -> Answer<Region> {
+        nothing_vanishes()
+    }
+
+    /// From now on the kernel throws the span's pages away rather than write them anywhere, all at
+    /// once, and they read as zero; or it keeps them, if they are still there.
+    ///
+    /// # Safety
+    /// See the trait; the span comes from [`map_vanishing`](Kernel::map_vanishing), and whoever
+    /// reads it reckons with zeros.
+    unsafe fn let_vanish(&self, _span: Span, _may: bool) -> Answer<()> {
+        nothing_vanishes()
+    }
+
     /// Gives a region back.
     ///
     /// # Safety
@@ -236,6 +255,15 @@ pub trait Kernel: Sync + fmt::Debug {
     fn reopen(&self, path: &Path) -> Answer<Box<dyn Store>>;
 }
 
+fn nothing_vanishes<T>() -> Answer<T> {
+    let (call, kind) = (Call::MapAnonymous, io::ErrorKind::Unsupported);
+    Err(Refused::because(
+        call,
+        kind,
+        "this system has no pages that vanish",
+    ))
+}
+
 /// What a read past the page cache told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadBack {
@@ -293,5 +321,5 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn unlink(&self) -> Answer<()>;
 }
 
-#[cfg(all(test, any(target_os = "linux", windows), not(vmsafe_absent)))]
+#[cfg(all(test, not(vmsafe_absent)))]
 mod tests;

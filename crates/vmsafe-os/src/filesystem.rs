@@ -29,6 +29,12 @@ pub enum FsKind {
     Fat,
     /// NTFS: overwritten in place, and copied first where the volume keeps shadow copies.
     Ntfs,
+    /// ufs of the BSDs: overwritten in place, and copied first where a snapshot was taken.
+    Ufs,
+    /// HFS+: overwritten in place, and moved where the file system thinks it hot.
+    Hfs,
+    /// APFS: written elsewhere.
+    Apfs,
     /// btrfs: written elsewhere.
     Btrfs,
     /// zfs: written elsewhere.

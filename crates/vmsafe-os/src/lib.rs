@@ -25,26 +25,31 @@ mod filesystem;
 pub mod lab;
 mod mapping;
 pub mod model;
-mod name;
 mod refused;
 pub mod registers;
 pub mod signals;
 pub mod stack;
 pub mod terminal;
 
-#[cfg(any(vmsafe_absent, not(any(target_os = "linux", windows))))]
+#[cfg(not(any(windows, all(target_os = "linux", not(vmsafe_absent)))))]
+#[cfg(not(any(target_os = "macos", target_os = "freebsd", target_os = "openbsd")))]
 mod absent;
+#[cfg(any(target_os = "macos", target_os = "freebsd", target_os = "openbsd"))]
+mod bsd;
 #[cfg(all(target_os = "linux", not(vmsafe_absent)))]
 mod linux;
-#[cfg(all(windows, not(vmsafe_absent)))]
+#[cfg(windows)]
 mod windows;
 
-#[cfg(any(vmsafe_absent, not(any(target_os = "linux", windows))))]
-use absent::Absent as Native;
+#[cfg(not(any(windows, all(target_os = "linux", not(vmsafe_absent)))))]
+#[cfg(not(any(target_os = "macos", target_os = "freebsd", target_os = "openbsd")))]
+use absent::{self as system, Absent as Native};
+#[cfg(any(target_os = "macos", target_os = "freebsd", target_os = "openbsd"))]
+use bsd::{self as system, Bsd as Native};
 #[cfg(all(target_os = "linux", not(vmsafe_absent)))]
-use linux::Linux as Native;
-#[cfg(all(windows, not(vmsafe_absent)))]
-use windows::Windows as Native;
+use linux::{self as system, Linux as Native};
+#[cfg(windows)]
+use windows::{self as system, Windows as Native};
 
 pub use contract::{
     Access, Advice, Answer, AroundFork, Facts, Fork, Hibernation, Kernel, LockLimit, ReadBack,
@@ -53,8 +58,8 @@ pub use contract::{
 pub use evidence::{Evidence, Proof};
 pub use filesystem::{FileSystem, FsKind, Upper};
 pub use mapping::Mapping;
-pub use name::path_of;
 pub use refused::{Call, Refused};
+pub use system::name::path_of;
 
 /// The kernel that this program runs on.
 #[must_use]

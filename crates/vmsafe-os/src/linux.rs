@@ -1,16 +1,19 @@
 //! Linux, as measured on 6.1 to 6.18.
 
-mod fork;
+pub(crate) mod disk;
+pub(crate) mod frames;
+pub(crate) mod heir;
 mod limits;
-mod memory;
-mod place;
-pub(crate) mod signals;
-mod store;
-pub(crate) mod terminal;
+pub(crate) mod memory;
+pub(crate) mod place;
+#[path = "unix/shared.rs"]
+pub(crate) mod unix;
 
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
+use self::unix::{fork, pages, store};
+pub(crate) use self::unix::{name, signals, terminal};
 use crate::contract::{
     Access, Advice, Answer, AroundFork, Evidence, Facts, Fork, Hibernation, Kernel, LockLimit,
     Region, Source, Span, Store,
@@ -28,19 +31,19 @@ impl Kernel for Linux {
     fn map(&self, source: Source, len: usize) -> Answer<Region> {
         match source {
             Source::Secret => memory::map_secret(len),
-            Source::Anonymous => memory::map_anonymous(len),
+            Source::Anonymous => pages::map_anonymous(len),
         }
     }
 
     unsafe fn unmap(&self, region: Region) -> Answer<()> {
         fork::forget(region);
         // SAFETY: the caller gives up the region.
-        unsafe { memory::unmap(region) }
+        unsafe { pages::unmap(region) }
     }
 
     unsafe fn lock(&self, span: Span) -> Answer<()> {
         // SAFETY: the caller owns the span.
-        unsafe { memory::lock(span) }
+        unsafe { pages::lock(span) }
     }
 
     unsafe fn advise(&self, span: Span, advice: Advice) -> Answer<()> {
@@ -50,7 +53,7 @@ impl Kernel for Linux {
 
     unsafe fn protect(&self, span: Span, access: Access) -> Answer<()> {
         // SAFETY: the caller owns the span and lends no reference that needs the old access.
-        unsafe { memory::protect(span, access) }
+        unsafe { pages::protect(span, access) }
     }
 
     fn facts(&self, span: Span) -> Answer<Facts> {

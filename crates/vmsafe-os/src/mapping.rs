@@ -45,6 +45,14 @@ impl Mapping {
         Ok(Self::own(kernel, store.map(len)?))
     }
 
+    /// Maps `len` bytes that can be allowed to vanish.
+    ///
+    /// # Errors
+    /// As [`Kernel::map_vanishing`].
+    pub fn vanishing(kernel: &'static dyn Kernel, len: usize) -> Answer<Self> {
+        Ok(Self::own(kernel, kernel.map_vanishing(len)?))
+    }
+
     fn own(kernel: &'static dyn Kernel, region: Region) -> Self {
         Self {
             kernel,
@@ -169,6 +177,16 @@ impl Mapping {
     pub fn advise(&self, advice: Advice) -> Answer<()> {
         // SAFETY: the span is ours and mapped; no advice of the contract changes its bytes here.
         unsafe { self.kernel.advise(self.region.inner, advice) }
+    }
+
+    /// Lets the bytes vanish at any time, or keeps what is there. Only [`Mapping::copy_out`] may
+    /// read what may vanish.
+    ///
+    /// # Errors
+    /// As [`Kernel::let_vanish`].
+    pub fn let_vanish(&mut self, may: bool) -> Answer<()> {
+        // SAFETY: the span is ours and mapped, and `&mut self` proves that nobody borrows it.
+        unsafe { self.kernel.let_vanish(self.region.inner, may) }
     }
 
     /// Sets what an access does. Takes `&mut`, so that no slice of it is lent.

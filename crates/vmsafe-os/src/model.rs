@@ -134,6 +134,16 @@ impl Model {
             .for_each(|file| file.worn_out = true);
     }
 
+    /// Has pages that vanish, from now on.
+    pub fn offer_vanishing(&self) {
+        self.state().memory.vanishes = true;
+    }
+
+    /// Throws away all pages that may vanish now.
+    pub fn vanish(&self) {
+        self.state().memory.vanish();
+    }
+
     /// Makes this process a child: pages that are not for children are absent from now on.
     pub fn fork(&self) {
         self.state().epoch.fetch_add(1, Ordering::SeqCst);
@@ -251,6 +261,21 @@ impl Kernel for Model {
             state.charge(len, call)?;
         }
         Ok(state.memory.map(Some(source), len))
+    }
+
+    fn map_vanishing(&self, len: usize) -> Answer<Region> {
+        if self.state().memory.vanishes {
+            return self.map(Source::Anonymous, len);
+        }
+        no_vanishing()
+    }
+
+    unsafe fn let_vanish(&self, span: Span, may: bool) -> Answer<()> {
+        self.pass(Call::MapAnonymous)?;
+        if self.state().memory.let_vanish(span, may) {
+            return Ok(());
+        }
+        no_vanishing()
     }
 
     unsafe fn unmap(&self, region: Region) -> Answer<()> {
@@ -378,6 +403,14 @@ fn whole_pages(len: usize, call: Call) -> Answer<()> {
     }
     let reason = "a length that is no multiple of the page size";
     Err(Refused::because(call, io::ErrorKind::InvalidInput, reason))
+}
+
+fn no_vanishing<T>() -> Answer<T> {
+    Err(Refused::because(
+        Call::MapAnonymous,
+        io::ErrorKind::Unsupported,
+        "the model was not told to have pages that vanish",
+    ))
 }
 
 fn refuse_invalid<T>(call: Call) -> Answer<T> {

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::Mapping;
+use crate::system::signals as system;
 
 /// Makes `stack` the place where this thread's signal handlers run that ask for an alternate one.
 /// Their frames hold all registers.
@@ -42,30 +43,4 @@ pub fn least_stack() -> usize {
 /// As sigaction(2).
 pub fn explain_faults(explain: fn(usize) -> Option<&'static str>) -> io::Result<()> {
     system::explain_faults(explain)
-}
-
-#[cfg(all(target_os = "linux", not(vmsafe_absent)))]
-use crate::linux::signals as system;
-
-#[cfg(any(vmsafe_absent, not(target_os = "linux")))]
-mod system {
-    use std::io;
-
-    use crate::Mapping;
-
-    pub(super) fn use_stack(_stack: &mut Mapping) -> io::Result<()> {
-        Err(io::Error::from(io::ErrorKind::Unsupported))
-    }
-
-    pub(super) fn leave_stack(_stack: &mut Mapping) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(super) fn least_stack() -> usize {
-        0
-    }
-
-    pub(super) fn explain_faults(_: fn(usize) -> Option<&'static str>) -> io::Result<()> {
-        Err(io::Error::from(io::ErrorKind::Unsupported))
-    }
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 
+use crate::system::terminal as system;
+
 /// The terminal of this process, without echo until it is dropped. Gives one line, without its end,
 /// straight into the reader's memory.
 #[derive(Debug)]
@@ -32,26 +34,5 @@ impl Read for Terminal {
         // A terminal in line mode gives no byte of the next line with this one.
         self.ended = into[..read].last() == Some(&b'\n');
         Ok(read - usize::from(self.ended))
-    }
-}
-
-#[cfg(all(target_os = "linux", not(vmsafe_absent)))]
-use crate::linux::terminal as system;
-
-#[cfg(any(vmsafe_absent, not(target_os = "linux")))]
-mod system {
-    use std::io;
-
-    #[derive(Debug)]
-    pub(super) enum Terminal {}
-
-    impl Terminal {
-        pub(super) fn open(_prompt: &str) -> io::Result<Self> {
-            Err(io::Error::from(io::ErrorKind::Unsupported))
-        }
-
-        pub(super) fn read(&mut self, _into: &mut [u8]) -> io::Result<usize> {
-            match *self {}
-        }
     }
 }

@@ -4,12 +4,17 @@
 //! has no fork: a new process gets no memory of its parent's, so every fork policy holds by itself.
 
 mod memory;
+pub(crate) mod name;
 mod owner;
 mod place;
 mod quota;
 mod reports;
+#[path = "absent/signals.rs"]
+pub(crate) mod signals;
 mod store;
 mod straight;
+#[path = "absent/terminal.rs"]
+pub(crate) mod terminal;
 #[cfg(test)]
 mod tests;
 

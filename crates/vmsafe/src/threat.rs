@@ -70,9 +70,9 @@ pub enum Demand {
 /// locked memory and lets the laptop sleep.
 ///
 /// What a system cannot confirm by its nature it need not confirm by default: there
-/// [`Threat::Swap`] is demanded as [`Demand::Grant`] and [`Threat::CoreDump`] as
-/// [`Demand::Prefer`], unless you state something else. That is so on Windows: see
-/// `docs/platform.md`.
+/// [`Threat::Swap`] and [`Threat::Fork`] are demanded as [`Demand::Grant`], and
+/// [`Threat::CoreDump`] as [`Demand::Prefer`], unless you state something else. `docs/platform.md`
+/// says which system confirms what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Demands([Option<Demand>; Threat::ALL.len()]);
 
@@ -105,6 +105,7 @@ impl Demands {
         let own = [
             (Threat::Swap, &evidence.locked, Demand::Grant),
             (Threat::CoreDump, &evidence.dont_dump, Demand::Prefer),
+            (Threat::Fork, &evidence.absent, Demand::Grant),
         ];
         for (threat, proof, demand) in own {
             if !proof.conclusive {
@@ -133,6 +134,12 @@ mod tests {
         assert_eq!(usual.on(&silent).of(Threat::Swap), Demand::Grant);
         assert_eq!(usual.on(&silent).of(Threat::CoreDump), Demand::Prefer);
         assert_eq!(usual.on(&silent).of(Threat::Fork), Demand::Require);
+        let blind = Evidence {
+            absent: Proof::one_way("", ""),
+            ..Evidence::LINUX
+        };
+        assert_eq!(usual.on(&blind).of(Threat::Fork), Demand::Grant);
+        assert_eq!(usual.on(&blind).of(Threat::Swap), Demand::Require);
         let stated = Demands::all(Demand::Require);
         assert_eq!(stated.on(&silent), stated);
     }

@@ -35,7 +35,7 @@ const MAGIC: [(u32, FsKind); 19] = [
     (0x6573_5546, FsKind::Fuse),
 ];
 
-pub(super) fn of(file: &File) -> io::Result<FileSystem> {
+pub(crate) fn of(file: &File) -> io::Result<FileSystem> {
     let kind = kind_of_magic(fs::fstatfs(file)?.f_type);
     let mount = mount_of(file)?;
     let options = &mount.super_options;
@@ -52,7 +52,7 @@ pub(super) fn of(file: &File) -> io::Result<FileSystem> {
 
 /// True where a direct read comes from the medium. Elsewhere the kernel accepts `O_DIRECT` and
 /// reads its cache: ext4 with data=journal and btrfs with compression were seen to.
-pub(super) fn reads_directly(place: &FileSystem) -> bool {
+pub(crate) fn reads_directly(place: &FileSystem) -> bool {
     use FsKind::{Bcachefs, Btrfs, Ext, F2fs, Fat, Xfs};
     let direct = matches!(place.kind, Ext | Xfs | Fat | Btrfs | F2fs | Bcachefs);
     direct && !place.journals_data && !place.compresses

@@ -12,6 +12,7 @@ pub(super) struct Memory {
     pub(super) dirty_unmaps: usize,
     pub(super) ignores_advice: bool,
     pub(super) ignores_locks: bool,
+    pub(super) vanishes: bool,
 }
 
 #[derive(Debug)]
@@ -19,6 +20,7 @@ struct Pages {
     region: Region,
     secret: bool,
     inherited: bool,
+    may_vanish: bool,
     facts: Facts,
 }
 
@@ -54,6 +56,7 @@ impl Memory {
             region,
             secret,
             inherited: false,
+            may_vanish: false,
             facts,
         });
         region
@@ -85,6 +88,22 @@ impl Memory {
         self.pages
             .iter()
             .any(|pages| pages.region.inner == span && pages.secret)
+    }
+
+    /// False where nothing vanishes.
+    pub(super) fn let_vanish(&mut self, span: Span, may: bool) -> bool {
+        let mut pages = self.pages.iter_mut();
+        let pages = pages.find(|pages| pages.region.inner == span);
+        pages.expect("a span that is mapped").may_vanish = may;
+        self.vanishes
+    }
+
+    /// Zeroes all that may vanish.
+    pub(super) fn vanish(&mut self) {
+        for pages in self.pages.iter().filter(|pages| pages.may_vanish) {
+            let span = pages.region.inner;
+            store(span, 0, &vec![0; span.len]);
+        }
     }
 
     /// What a child shall find there.

@@ -107,6 +107,7 @@ fn the_system_is_asked_for_in_one_crate() {
             "rustix",
             "nix",
             "windows_sys",
+            "mach2",
             "linux_raw_sys",
             "procfs",
         ];

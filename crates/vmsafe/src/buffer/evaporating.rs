@@ -19,6 +19,9 @@
 //! later. Each writing has a generation, bound to the box, so that an old tail can never come back
 //! as new.
 //!
+//! Where the system has memory that vanishes by itself (macOS: purgeable memory) the box stands
+//! there, and there is no file.
+//!
 //! **Needs.** A directory on a file system; lock quota for the key and one copy of the payload.
 //! **Cost.** One file, one page and three mappings for each 3,568 bytes.
 //! **Does not stop.** The loss: that is what it is for. See [`Lifetime`].
@@ -32,7 +35,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use vmsafe_os::{FileSystem, FsKind, Kernel, Upper, native, registers};
+use vmsafe_os::{FileSystem, FsKind, Kernel, Refused, Upper, native, registers};
 use zeroize::Zeroize;
 
 use self::file::{TAIL, Tail};
@@ -59,7 +62,7 @@ pub struct Evaporating {
     capacity: usize,
     len: usize,
     generation: u64,
-    filesystem: FileSystem,
+    filesystem: Option<FileSystem>,
     grade: Grade,
 }
 
@@ -126,7 +129,8 @@ impl Options {
         self
     }
 
-    /// Makes a buffer for up to `capacity` bytes, in files without a name in `dir`.
+    /// Makes a buffer for up to `capacity` bytes, in files without a name in `dir`. Where the
+    /// system has memory that vanishes by itself, `dir` is not used.
     ///
     /// # Errors
     /// [`Error::Size`] for no bytes or a key of another length, [`Error::File`] when a file cannot
@@ -155,7 +159,7 @@ impl Options {
         let locked = self.lock(size)?;
         let tails = Tail::create_in(self.kernel, dir.as_ref(), pages)?;
         let (filesystem, marks) = (tails.filesystem, tails.marks);
-        let grade = grade(&locked, &marks);
+        let grade = grade(&locked, &marks, filesystem.is_some());
         grade.meet(&self.demands)?;
         Ok(Evaporating {
             locked,
@@ -196,8 +200,12 @@ impl Options {
 
 /// The key's grade, for the tail's bytes are worth no more than it, and less where a tail's own
 /// mark is missing.
-fn grade(locked: &Locked, marks: &file::Marks) -> Grade {
-    let sealed = "what stands behind the file's end is ciphertext, and its key is locked memory";
+fn grade(locked: &Locked, marks: &file::Marks, has_file: bool) -> Grade {
+    let sealed = if has_file {
+        "what stands behind the file's end is ciphertext, and its key is locked memory"
+    } else {
+        "there is no file"
+    };
     let mut grade = locked
         .grade()
         .clone()
@@ -241,7 +249,7 @@ impl Evaporating {
     /// What its file system lets one expect.
     #[must_use]
     pub fn lifetime(&self) -> Lifetime {
-        lifetime(&self.filesystem)
+        lifetime(self.filesystem.as_ref())
     }
 
     /// Holds these bytes from now on.
@@ -287,7 +295,7 @@ impl Evaporating {
         }
         slot.bytes()[len..].zeroize();
         let generation = self.generation + 1;
-        scope(|| seal_all(slot.0, &mut self.tails, generation))?;
+        scope(|| seal_all(slot.0, &mut self.tails, generation))?.map_err(Error::System)?;
         drop(slot);
         self.len = len;
         self.generation = generation;
@@ -355,12 +363,13 @@ impl Drop for Slot<'_> {
     }
 }
 
-fn seal_all(locked: &mut Locked, tails: &mut [Tail], generation: u64) {
+fn seal_all(locked: &mut Locked, tails: &mut [Tail], generation: u64) -> Result<(), Refused> {
     let (key, slot) = split(locked);
     for (page, (tail, part)) in (0_u32..).zip(tails.iter_mut().zip(slot.chunks_mut(PAYLOAD))) {
         let tag = aead::seal(key, nonce(page, generation), &bound(page, generation), part);
-        tail.store(part, &tag);
+        tail.store(part, &tag)?;
     }
+    Ok(())
 }
 
 fn open_all(locked: &mut Locked, tails: &[Tail], generation: u64) -> Result<(), Evaporated> {
@@ -399,7 +408,10 @@ fn bound(page: u32, generation: u64) -> [u8; 32] {
     bound
 }
 
-fn lifetime(filesystem: &FileSystem) -> Lifetime {
+fn lifetime(filesystem: Option<&FileSystem>) -> Lifetime {
+    let Some(filesystem) = filesystem else {
+        return Lifetime::UntilReclaimed;
+    };
     let after = |seconds| Lifetime::UntilWriteBack {
         about: Duration::from_secs(seconds),
     };

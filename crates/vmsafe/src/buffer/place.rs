@@ -53,10 +53,15 @@ pub(super) fn swap(filesystem: &FileSystem, network: bool) -> Result<&'static st
         })
     };
     match filesystem.kind {
-        FsKind::Ext | FsKind::Xfs | FsKind::Fat | FsKind::Ntfs | FsKind::Btrfs => {
+        FsKind::Ext | FsKind::Xfs | FsKind::Fat | FsKind::Ntfs | FsKind::Btrfs | FsKind::Ufs => {
             Ok("a shared mapping of a file on a disk is written to that file")
         }
-        FsKind::Zfs | FsKind::F2fs | FsKind::Bcachefs | FsKind::Overlay(Upper::Disk) => {
+        FsKind::Zfs
+        | FsKind::F2fs
+        | FsKind::Bcachefs
+        | FsKind::Apfs
+        | FsKind::Hfs
+        | FsKind::Overlay(Upper::Disk) => {
             Ok("a shared mapping of a file on a disk is written to that file system")
         }
         FsKind::TmpfsNoSwap | FsKind::Ramfs => Ok("its pages stay in memory"),
@@ -140,8 +145,14 @@ pub(super) fn burns(filesystem: &FileSystem) -> Verdict {
         FsKind::Ntfs => Verdict::unknown(
             "an overwrite goes where the data stood, and a shadow copy may keep what that was",
         ),
+        FsKind::Ufs => Verdict::unknown(
+            "an overwrite goes where the data stood, and a snapshot may keep what that was",
+        ),
+        FsKind::Hfs => Verdict::unknown(
+            "an overwrite goes where the data stands now, and the file may have been moved",
+        ),
         FsKind::TmpfsNoSwap | FsKind::Ramfs => Verdict::closed("it is memory, and is zeroed"),
-        FsKind::Btrfs | FsKind::Zfs | FsKind::F2fs | FsKind::Bcachefs => {
+        FsKind::Btrfs | FsKind::Zfs | FsKind::F2fs | FsKind::Bcachefs | FsKind::Apfs => {
             Verdict::open("an overwrite goes elsewhere, and the old blocks keep their bytes")
         }
         FsKind::Tmpfs | FsKind::Overlay(Upper::Swappable) => {

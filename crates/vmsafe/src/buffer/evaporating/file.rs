@@ -1,4 +1,4 @@
-//! The file of 512 bytes and the page behind it.
+//! The page that evaporates: behind a file of 512 bytes, or one that the system itself lets vanish.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ pub(super) const HEAD: usize = 512;
 /// Bytes of the page that belong to no file.
 pub(super) const TAIL: usize = 4096 - HEAD;
 
-/// One page whose tail evaporates. Its file has no name.
+/// One page whose tail evaporates. Its file, if it has one, has no name.
 #[derive(Debug)]
 pub(super) struct Tail {
     mapping: Mapping,
-    /// Held open: the page belongs to it.
-    store: Box<dyn Store>,
+    /// Held open: the page belongs to it. None where the system's own pages vanish.
+    store: Option<Box<dyn Store>>,
     /// What its own mapping shows.
     pub(super) marks: Marks,
 }
@@ -35,12 +35,13 @@ pub(super) struct Marks {
 #[derive(Debug)]
 pub(super) struct Tails {
     pub(super) files: Vec<Tail>,
-    pub(super) filesystem: FileSystem,
+    pub(super) filesystem: Option<FileSystem>,
     pub(super) marks: Marks,
 }
 
 impl Tail {
-    /// `count` tails in files without a name in `dir`.
+    /// `count` tails: where the system has none that vanish by themselves, in files without a name
+    /// in `dir`.
     pub(super) fn create_in(
         kernel: &'static dyn Kernel,
         dir: &Path,
@@ -48,7 +49,12 @@ impl Tail {
     ) -> Result<Tails, Error> {
         let mut files = Vec::with_capacity(count);
         for _ in 0..count {
-            files.push(Self::create(kernel, &fresh_name(dir)?)?);
+            files.push(match Self::vanishing(kernel) {
+                Err(refused) if refused.kind() == io::ErrorKind::Unsupported => {
+                    Self::create(kernel, &fresh_name(dir)?)?
+                }
+                made => made?,
+            });
         }
         let first: &Self = files.first().ok_or(Error::Size {
             len: 0,
@@ -58,7 +64,8 @@ impl Tail {
             path: dir.to_owned(),
             refused,
         };
-        let filesystem = first.store.filesystem().map_err(file)?;
+        let filesystem = first.store.as_ref().map(|store| store.filesystem());
+        let filesystem = filesystem.transpose().map_err(file)?;
         let marks = Marks {
             dump: worst(files.iter().map(|tail| &tail.marks.dump)),
             fork: worst(files.iter().map(|tail| &tail.marks.fork)),
@@ -81,7 +88,20 @@ impl Tail {
         let (mapping, marks) = map(kernel, store.as_ref(), path)?;
         Ok(Self {
             mapping,
-            store,
+            store: Some(store),
+            marks,
+        })
+    }
+
+    /// One tail without a file.
+    fn vanishing(kernel: &'static dyn Kernel) -> Result<Self, Refused> {
+        let mut mapping = Mapping::vanishing(kernel, page_size(kernel)?)?;
+        // Asked at once, so that a refusal comes before there is anything to lose.
+        mapping.let_vanish(true)?;
+        let marks = Marks::of(&mut mapping);
+        Ok(Self {
+            mapping,
+            store: None,
             marks,
         })
     }
@@ -96,7 +116,7 @@ impl Tail {
         match map(kernel, store.as_ref(), path) {
             Ok((mapping, marks)) => Ok(Self {
                 mapping,
-                store,
+                store: Some(store),
                 marks,
             }),
             Err(error) => {
@@ -107,10 +127,18 @@ impl Tail {
         }
     }
 
-    /// Puts a sealed part and its tag behind the file's end.
-    pub(super) fn store(&mut self, part: &[u8], tag: &[u8; TAG]) {
+    /// Puts a sealed part and its tag behind the file's end, or where they may vanish.
+    pub(super) fn store(&mut self, part: &[u8], tag: &[u8; TAG]) -> Result<(), Refused> {
+        if self.store.is_none() {
+            // Kept while it is written: what is lost halfway would be lost to no purpose.
+            self.mapping.let_vanish(false)?;
+        }
         self.mapping.copy_in(HEAD, part);
         self.mapping.copy_in(HEAD + part.len(), tag);
+        if self.store.is_none() {
+            self.mapping.let_vanish(true)?;
+        }
+        Ok(())
     }
 
     /// Copies the part out, and the tag that stood behind it.
@@ -128,19 +156,21 @@ impl Tail {
 
     /// The pages, and the file that they belong to.
     pub(super) fn parts(&mut self) -> (&mut Mapping, &dyn Store) {
-        (&mut self.mapping, self.store.as_ref())
+        (&mut self.mapping, self.store.as_deref().expect(IN_A_FILE))
     }
 
     /// Both, to end them apart.
     pub(super) fn into_parts(self) -> (Mapping, Box<dyn Store>) {
-        (self.mapping, self.store)
+        (self.mapping, self.store.expect(IN_A_FILE))
     }
 
     /// What it lies on.
     pub(super) fn filesystem(&self) -> Result<FileSystem, Refused> {
-        self.store.filesystem()
+        self.store.as_deref().expect(IN_A_FILE).filesystem()
     }
 }
+
+const IN_A_FILE: &str = "a tail that was made in a file";
 
 /// The first page of an empty file, of which 512 bytes are the file's.
 fn map(
@@ -154,22 +184,33 @@ fn map(
     };
     // Reserved, so that a full disk is an error now and not a SIGBUS at the first store.
     store.allocate(HEAD as u64).map_err(file)?;
+    let page = page_size(kernel)?;
+    let mut mapping = Mapping::of(kernel, store, page).map_err(file)?;
+    let marks = Marks::of(&mut mapping);
+    Ok((mapping, marks))
+}
+
+impl Marks {
+    /// What was asked for shows on the mapping, or it does not: see `Verdict::marked`.
+    fn of(mapping: &mut Mapping) -> Self {
+        let dump = mapping.advise(Advice::DontDump);
+        let fork = mapping.on_fork(Source::Anonymous, Fork::Absent);
+        let proofs = mapping.kernel().evidence();
+        Self {
+            dump: Verdict::marked(&dump, mapping, &proofs.dont_dump, |facts| facts.dont_dump),
+            fork: Verdict::marked(&fork, mapping, &proofs.absent, |facts| facts.dont_fork),
+        }
+    }
+}
+
+fn page_size(kernel: &dyn Kernel) -> Result<usize, Refused> {
     let page = kernel.page_size();
     if page < HEAD + TAIL {
         let reason = "the system's pages are smaller than 4096 bytes";
         let kind = io::ErrorKind::Unsupported;
-        return Err(Error::System(Refused::because(Call::MapFile, kind, reason)));
+        return Err(Refused::because(Call::MapFile, kind, reason));
     }
-    let mut mapping = Mapping::of(kernel, store, page).map_err(file)?;
-    // What was asked for shows on the mapping, or it does not: see `Verdict::marked`.
-    let dump = mapping.advise(Advice::DontDump);
-    let fork = mapping.on_fork(Source::Anonymous, Fork::Absent);
-    let proofs = kernel.evidence();
-    let marks = Marks {
-        dump: Verdict::marked(&dump, &mapping, &proofs.dont_dump, |facts| facts.dont_dump),
-        fork: Verdict::marked(&fork, &mapping, &proofs.absent, |facts| facts.dont_fork),
-    };
-    Ok((mapping, marks))
+    Ok(page)
 }
 
 fn worst<'a>(marks: impl Iterator<Item = &'a Verdict>) -> Verdict {

@@ -294,13 +294,17 @@ fn an_old_tail_never_comes_back_as_new() {
     let new = [tail(&buffer, 0), tail(&buffer, 1)];
     assert_ne!(old, new, "the same bytes under a new generation");
     for (page, (part, tag)) in old.iter().enumerate() {
-        buffer.tails[page].store(part, tag);
+        buffer.tails[page].store(part, tag).unwrap();
         assert_eq!(buffer.with(|_| ()), Err(Evaporated), "page {page}");
-        buffer.tails[page].store(&new[page].0, &new[page].1);
+        buffer.tails[page]
+            .store(&new[page].0, &new[page].1)
+            .unwrap();
     }
     assert_eq!(buffer.with(|_| ()), Ok(()), "the control: put back");
     for (page, other) in [(0, 1), (1, 0)] {
-        buffer.tails[page].store(&new[other].0, &new[other].1);
+        buffer.tails[page]
+            .store(&new[other].0, &new[other].1)
+            .unwrap();
     }
     assert_eq!(buffer.with(|_| ()), Err(Evaporated), "pages exchanged");
 }
@@ -422,4 +426,48 @@ fn messages_and_debug_show_no_content() {
     assert_eq!(format!("{buffer:?}"), "Evaporating { capacity: 6, .. }");
     let expected = "the bytes have evaporated: write them again, or abort";
     assert_eq!(Evaporated.to_string(), expected);
+}
+
+#[test]
+fn memory_that_vanishes_is_taken_where_the_system_has_it() {
+    let kernel = Model::leak();
+    kernel.offer_vanishing();
+    kernel.refuse(Call::Create, REFUSED);
+    let bytes = secret(PAYLOAD + 7);
+    let mut buffer = holding(kernel, &bytes);
+    assert_eq!(buffer.lifetime(), Lifetime::UntilReclaimed);
+    assert!(buffer.grade().of(Threat::BackingFile).is_closed());
+    assert_eq!(
+        buffer.with(<[u8]>::to_vec),
+        Ok(bytes.clone()),
+        "nothing pressed"
+    );
+    kernel.vanish();
+    assert_eq!(buffer.with(<[u8]>::to_vec), Err(Evaporated));
+    buffer.write(&bytes).unwrap();
+    assert_eq!(
+        buffer.with(<[u8]>::to_vec),
+        Ok(bytes),
+        "and is filled again"
+    );
+    drop(buffer);
+    assert_clean(kernel);
+}
+
+#[test]
+fn memory_that_will_not_vanish_is_an_error() {
+    // In this order: the page, the first word; then, at each writing, kept and let go again.
+    for passes in 0..5 {
+        let kernel = Model::leak();
+        kernel.offer_vanishing();
+        kernel.refuse_after(passes, Call::MapAnonymous, REFUSED);
+        let made = on(kernel).create_in(DIR, 1);
+        assert_eq!(made.is_ok(), passes > 1);
+        if let Ok(mut buffer) = made {
+            assert_eq!(buffer.write(b"x").is_ok(), passes > 3);
+            let expected = if passes > 3 { Ok(1) } else { Err(Evaporated) };
+            assert_eq!(buffer.with(<[u8]>::len), expected);
+        }
+        assert_clean(kernel);
+    }
 }

@@ -7,6 +7,9 @@
 //!   Moved    MADV_DONTFORK + copy   lock the copy, move it to the old address, else PROT_NONE
 //! ```
 //!
+//! The words are Linux's; elsewhere `minherit` says the same. What each system does its own way
+//! stands in its room `heir`.
+//!
 //! `Moved` never leaves an instant in which a page of the secret is unlocked: the copy is made and
 //! locked by the parent, in pages that both share; the child locks them too, and only then does the
 //! parent, who waits for that, let go. A plain inherited page could not be used: a child's mapping
@@ -24,10 +27,12 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fs::{self, CWD, Mode, OFlags};
 use rustix::io::retry_on_intr;
-use rustix::mm::{self, MapFlags, MremapFlags, ProtFlags};
+use rustix::mm::{self, MapFlags, ProtFlags};
 use zeroize::Zeroize;
 
-use super::memory;
+use super::pages;
+use super::system::heir;
+use super::system::memory::{self, GUARDS};
 use crate::contract::{Advice, Answer, AroundFork, Fork, Region, Source, Span};
 use crate::refused::{Call, Refused};
 
@@ -70,7 +75,7 @@ fn registry() -> MutexGuard<'static, Registry> {
 }
 
 /// Arranges what children find in `region`.
-pub(super) fn remember(region: Region, source: Source, fork: Fork) -> Answer<()> {
+pub(crate) fn remember(region: Region, source: Source, fork: Fork) -> Answer<()> {
     install()?;
     registry().entries.push(Entry {
         region,
@@ -83,27 +88,27 @@ pub(super) fn remember(region: Region, source: Source, fork: Fork) -> Answer<()>
 }
 
 /// Whether this process has what its parent arranged for.
-pub(super) fn is_inherited(region: Region) -> bool {
+pub(crate) fn is_inherited(region: Region) -> bool {
     let here = epoch();
     let has = |entry: &Entry| entry.region == region && entry.usable_in == here;
     registry().entries.iter().any(has)
 }
 
 /// Ends the arrangement.
-pub(super) fn forget(region: Region) {
+pub(crate) fn forget(region: Region) {
     registry().entries.retain(|entry| entry.region != region);
 }
 
 /// Keeps a file from children: an inherited descriptor would hold its owner's lock, and its
 /// content, for as long as a child lives.
-pub(super) fn remember_file(file: BorrowedFd<'_>) -> Answer<()> {
+pub(crate) fn remember_file(file: BorrowedFd<'_>) -> Answer<()> {
     install()?;
     registry().files.push(file.as_raw_fd());
     Ok(())
 }
 
 /// Ends what `remember_file` began. To be called before the file is closed.
-pub(super) fn forget_file(file: BorrowedFd<'_>) {
+pub(crate) fn forget_file(file: BorrowedFd<'_>) {
     let file = file.as_raw_fd();
     registry().files.retain(|known| *known != file);
 }
@@ -116,7 +121,7 @@ fn hooks() -> impl Iterator<Item = &'static dyn AroundFork> {
 }
 
 /// Runs `hook` around every fork from now on.
-pub(super) fn hook(hook: &'static dyn AroundFork) -> Answer<bool> {
+pub(crate) fn hook(hook: &'static dyn AroundFork) -> Answer<bool> {
     install()?;
     let is_there = hooks().any(|there| ptr::addr_eq(there, hook));
     if is_there || HOOKS.iter().any(|place| place.set(hook).is_ok()) {
@@ -154,11 +159,11 @@ extern "C" fn prepare() {
     let moved = |entry: &&mut Entry| entry.fork == Fork::Moved && entry.usable_in == here;
     for entry in registry.entries.iter_mut().filter(moved) {
         // Without a copy the child finds the region inaccessible: weaker would be worse.
-        entry.copy = copy_of(entry).ok();
+        entry.copy = heir::copy_of(entry.region.inner, entry.source).ok();
         handshake |= entry.source == Source::Anonymous;
     }
     if handshake {
-        registry.locked = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok();
+        registry.locked = heir::pipe().ok();
         if registry.locked.is_none() {
             // Unable to wait for the child's lock: let the child have nothing.
             registry.entries.iter_mut().for_each(wipe_copy);
@@ -205,9 +210,8 @@ fn settle_child() {
         let inner = entry.region.inner;
         let kept = match (entry.fork, entry.copy.take()) {
             (Fork::Absent, _) | (Fork::Moved, None) => false,
-            // SAFETY: the span is a live mapping of this process, zeroed by MADV_WIPEONFORK.
-            (Fork::Wiped, _) => unsafe { memory::lock(inner) }.is_ok(),
-            (Fork::Moved, Some(copy)) => adopt(copy, inner, entry.source),
+            (Fork::Wiped, _) => heir::lock_zeros(inner),
+            (Fork::Moved, Some(copy)) => heir::adopt(copy, inner, entry.source),
         };
         if kept {
             // `remember` asked first, so that this starts nothing new inside a fork.
@@ -239,66 +243,13 @@ fn leave_files(files: &[RawFd]) {
         return;
     };
     for &file in files {
-        // SAFETY: dup2(2) onto a number that this registry's owner still holds in this process; the
-        // old file is closed by the same call.
-        let _ = unsafe { libc::dup3(null.as_raw_fd(), file, libc::O_CLOEXEC) };
+        heir::replace(file, null.as_fd());
     }
-}
-
-/// A copy of the entry's bytes in pages that parent and child can share, locked.
-fn copy_of(entry: &Entry) -> io::Result<Span> {
-    let len = entry.region.inner.len;
-    let copy = match entry.source {
-        Source::Secret => {
-            let fd = memory::secret_file(len).map_err(|refused| refused.source)?;
-            memory::map_bare(Some(fd.as_fd()), len)?
-        }
-        Source::Anonymous => memory::map_bare(None, len)?,
-    };
-    let mut kept = Ok(());
-    if entry.source == Source::Anonymous {
-        // SAFETY: the copy is a fresh mapping of ours; madvise(2) keeps it out of dumps.
-        kept = unsafe { memory::advise(copy, Advice::DontDump) };
-        if kept.is_ok() {
-            // SAFETY: as above; locked before the secret enters it.
-            kept = unsafe { memory::lock(copy) };
-        }
-    }
-    if let Err(refused) = kept {
-        release(copy);
-        return Err(refused.source);
-    }
-    let from = entry.region.inner.start.as_ptr();
-    // SAFETY: both spans are mapped, `len` long and apart. Another thread may be writing the
-    // original: the caller of fork() in a threaded program answers for that, as for all its memory.
-    unsafe { ptr::copy_nonoverlapping(from, copy.start.as_ptr(), len) };
-    Ok(copy)
-}
-
-/// Makes the copy this process's own at the old address; false when that failed.
-fn adopt(copy: Span, at: Span, source: Source) -> bool {
-    // A secret file's pages need no lock; anonymous ones get the child's own before the parent's
-    // goes.
-    // SAFETY: the copy was inherited mapped, and is this process's.
-    let locked = source == Source::Secret || unsafe { memory::lock(copy) }.is_ok();
-    if !locked {
-        release(copy);
-        return false;
-    }
-    let flags = MremapFlags::MAYMOVE;
-    let (old, new) = (copy.start.as_ptr().cast(), at.start.as_ptr().cast());
-    // SAFETY: mremap(2) puts the copy over a hole of our own region, between its guards.
-    if unsafe { mm::mremap_fixed(old, copy.len, at.len, flags, new) }.is_err() {
-        release(copy);
-        return false;
-    }
-    // SAFETY: the span is the copy, now at its place. A grandchild gets a copy of its own again.
-    unsafe { memory::advise(at, Advice::DontFork) }.is_ok()
 }
 
 /// Puts inaccessible pages where the child must find nothing.
 fn shut(span: Span) {
-    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE | MapFlags::FIXED;
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED | GUARDS;
     let start = span.start.as_ptr().cast();
     // SAFETY: MAP_FIXED over the inside of our own region, whose bytes are not for this process.
     let shut = unsafe { mm::mmap_anonymous(start, span.len, ProtFlags::empty(), flags) };
@@ -323,7 +274,7 @@ fn wipe_copy(entry: &mut Entry) {
 }
 
 /// Unmaps a copy, which the child may hold too.
-fn release(copy: Span) {
+pub(crate) fn release(copy: Span) {
     // Nothing can be told from inside a fork, and a copy that stays mapped stays locked.
     // SAFETY: a mapping of this room's own that nobody refers to any more.
     let _ = unsafe { mm::munmap(copy.start.as_ptr().cast(), copy.len) };
@@ -331,7 +282,7 @@ fn release(copy: Span) {
 
 /// Differs between a process and its children, however they were made: it stands in a page that
 /// the kernel zeroes in a child.
-pub(super) fn epoch() -> u64 {
+pub(crate) fn epoch() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let Some(here) = epoch_cell() else {
         // Without such a page the process number serves; it may be used again, but not by a parent.
@@ -350,13 +301,13 @@ pub(super) fn epoch() -> u64 {
 }
 
 /// Where the epoch stands.
-pub(super) fn epoch_cell() -> Option<&'static AtomicU64> {
+pub(crate) fn epoch_cell() -> Option<&'static AtomicU64> {
     static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
     *PAGE.get_or_init(epoch_page)
 }
 
 fn epoch_page() -> Option<&'static AtomicU64> {
-    let region = memory::map_anonymous(rustix::param::page_size()).ok()?;
+    let region = pages::map_anonymous(rustix::param::page_size()).ok()?;
     let start: NonNull<u8> = region.inner.start;
     // SAFETY: a fresh mapping that is never unmapped.
     unsafe { memory::advise(region.inner, Advice::WipeOnFork) }.ok()?;

@@ -1,4 +1,5 @@
-//! Files that are ours alone: openat2(2), flock(2), fallocate(2), fsync(2), open(2) `O_DIRECT`.
+//! Files that are ours alone: openat(2), flock(2), fsync(2). What each system does its own way
+//! stands in its room `disk`.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -7,13 +8,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::{
-    self, AtFlags, CWD, FallocateFlags, FileType, FlockOperation, Mode, OFlags, ResolveFlags, Stat,
-};
+use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::mm::{self, MsyncFlags};
 use zeroize::Zeroizing;
 
-use super::{fork, memory, place};
+use super::system::{disk, place};
+use super::{fork, pages};
 use crate::contract::{Answer, FileSystem, ReadBack, Region, Span, Store};
 use crate::refused::{Call, Refused};
 
@@ -23,13 +23,13 @@ const DIRECT: usize = 1 << 16;
 /// A file, the directory that it stands in, and its name there. The directory is held open, so
 /// that a renamed path cannot send the removal elsewhere.
 #[derive(Debug)]
-pub(super) struct LinuxStore {
+pub(crate) struct UnixStore {
     file: File,
     dir: OwnedFd,
     name: OsString,
 }
 
-pub(super) fn create(path: &Path) -> Answer<LinuxStore> {
+pub(crate) fn create(path: &Path) -> Answer<UnixStore> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
     let store = open(path, flags, Call::Create)?;
     if let Err(refused) = store.claim(Call::Create) {
@@ -40,7 +40,7 @@ pub(super) fn create(path: &Path) -> Answer<LinuxStore> {
     Ok(store)
 }
 
-pub(super) fn reopen(path: &Path) -> Answer<LinuxStore> {
+pub(crate) fn reopen(path: &Path) -> Answer<UnixStore> {
     // NONBLOCK: a pipe or a device under that name must not hang us before we have seen what it is.
     let store = open(path, OFlags::RDWR | OFlags::NONBLOCK, Call::Reopen)?;
     let stat = fs::fstat(&store.file).map_err(|errno| Refused::new(Call::Reopen, errno))?;
@@ -61,7 +61,7 @@ pub(super) fn reopen(path: &Path) -> Answer<LinuxStore> {
     Ok(store)
 }
 
-fn open(path: &Path, flags: OFlags, call: Call) -> Answer<LinuxStore> {
+fn open(path: &Path, flags: OFlags, call: Call) -> Answer<UnixStore> {
     let refused = |errno: rustix::io::Errno| refused_path(call, errno);
     let Some(name) = path.file_name() else {
         return Err(Refused::because(
@@ -74,12 +74,10 @@ fn open(path: &Path, flags: OFlags, call: Call) -> Answer<LinuxStore> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let straight = ResolveFlags::NO_SYMLINKS;
-    let dir_flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = fs::openat2(CWD, parent, dir_flags, Mode::empty(), straight).map_err(refused)?;
+    let dir = disk::open_straight(parent).map_err(refused)?;
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = fs::openat(&dir, name, flags, Mode::RUSR | Mode::WUSR).map_err(refused)?;
-    Ok(LinuxStore {
+    Ok(UnixStore {
         file: File::from(file),
         dir,
         name: name.to_owned(),
@@ -87,14 +85,14 @@ fn open(path: &Path, flags: OFlags, call: Call) -> Answer<LinuxStore> {
 }
 
 fn refused_path(call: Call, errno: rustix::io::Errno) -> Refused {
-    if errno == rustix::io::Errno::LOOP {
+    if disk::LINK.contains(&errno) {
         let reason = "the path goes through a symbolic link; give the path that it stands for";
         return Refused::because(call, io::ErrorKind::InvalidInput, reason);
     }
     Refused::new(call, errno)
 }
 
-impl LinuxStore {
+impl UnixStore {
     /// Takes the lock by which a second opener of ours is refused. It ends with the last
     /// descriptor, so a killed owner leaves none behind.
     fn claim(&self, call: Call) -> Answer<()> {
@@ -127,16 +125,6 @@ impl LinuxStore {
         Ok(())
     }
 
-    fn direct(&self, on: bool) -> rustix::io::Result<()> {
-        let flags = fs::fcntl_getfl(&self.file)?;
-        let wanted = if on {
-            flags | OFlags::DIRECT
-        } else {
-            flags - OFlags::DIRECT
-        };
-        fs::fcntl_setfl(&self.file, wanted)
-    }
-
     fn read_directly(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         let mut bounce = Zeroizing::new(vec![0_u8; 2 * DIRECT]);
         let start = bounce.as_ptr().align_offset(DIRECT);
@@ -156,13 +144,13 @@ impl LinuxStore {
     }
 }
 
-impl Drop for LinuxStore {
+impl Drop for UnixStore {
     fn drop(&mut self) {
         fork::forget_file(self.file.as_fd());
     }
 }
 
-impl Store for LinuxStore {
+impl Store for UnixStore {
     fn filesystem(&self) -> Answer<FileSystem> {
         place::of(&self.file).map_err(|error| Refused::new(Call::FileSystem, error))
     }
@@ -181,16 +169,16 @@ impl Store for LinuxStore {
     }
 
     fn allocate(&self, len: u64) -> Answer<()> {
-        match fs::fallocate(&self.file, FallocateFlags::empty(), 0, len) {
+        match disk::reserve(&self.file, len) {
             // ramfs, ext2 and others know no reservation, but a block that was written is there.
-            Err(rustix::io::Errno::OPNOTSUPP) => self.write_zeros(len),
-            reserved => reserved.map_err(io::Error::from),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.write_zeros(len),
+            reserved => reserved,
         }
         .map_err(|error| Refused::new(Call::Allocate, error))
     }
 
     fn map(&self, len: usize) -> Answer<Region> {
-        memory::map_shared(self.file.as_fd(), len, Call::MapFile)
+        pages::map_shared(self.file.as_fd(), len, Call::MapFile)
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> Answer<()> {
@@ -201,7 +189,8 @@ impl Store for LinuxStore {
     unsafe fn flush(&self, span: Span) -> Answer<()> {
         // SAFETY: the caller's span is mapped; msync(2) changes no byte of it.
         let flushed = unsafe { mm::msync(span.start.as_ptr().cast(), span.len, MsyncFlags::SYNC) };
-        flushed.map_err(|errno| Refused::new(Call::Flush, errno))
+        flushed.map_err(|errno| Refused::new(Call::Flush, errno))?;
+        disk::settle(&self.file).map_err(|error| Refused::new(Call::Flush, error))
     }
 
     fn sync(&self) -> Answer<()> {
@@ -212,21 +201,14 @@ impl Store for LinuxStore {
 
     fn read_back(&self, offset: u64, into: &mut [u8]) -> Answer<(usize, ReadBack)> {
         let refused = |error: io::Error| Refused::new(Call::ReadBack, error);
-        let from = match place::reads_directly(&self.filesystem()?) {
-            true if self.direct(true).is_ok() => ReadBack::FromMedium,
-            _ => ReadBack::FromCache,
-        };
-        let read = self.read_directly(offset, into);
-        if from == ReadBack::FromMedium {
-            self.direct(false).map_err(|errno| refused(errno.into()))?;
-        }
+        let read = || self.read_directly(offset, into);
+        let read = disk::past_cache(&self.file, read);
+        let (read, from) = read.map_err(refused)?;
         Ok((read.map_err(refused)?, from))
     }
 
     fn punch(&self, len: u64) -> Answer<()> {
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        let punched = fs::fallocate(&self.file, flags, 0, len);
-        punched.map_err(|errno| Refused::new(Call::Punch, errno))
+        disk::punch(&self.file, len).map_err(|error| Refused::new(Call::Punch, error))
     }
 
     fn unlink(&self) -> Answer<()> {

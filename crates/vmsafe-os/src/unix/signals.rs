@@ -5,14 +5,16 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::OnceLock;
 
+use super::system::frames;
 use crate::Mapping;
 
 pub(crate) fn least_stack() -> usize {
-    // Room for the frame of the widest registers, and for a handler that formats a message.
-    rustix::param::linux_minsigstksz().max(libc::MINSIGSTKSZ) + (8 << 10)
+    // Room for the frame, and for a handler that formats a message.
+    frames::least_frame() + (8 << 10)
 }
 
 pub(crate) fn use_stack(stack: &mut Mapping) -> io::Result<()> {
+    frames::STACKS.map_err(|reason| io::Error::new(io::ErrorKind::Unsupported, reason))?;
     let bytes = stack.as_mut_slice();
     let new = libc::stack_t {
         ss_sp: bytes.as_mut_ptr().cast(),
@@ -60,7 +62,7 @@ static EXPLAINED: OnceLock<Explained> = OnceLock::new();
 pub(crate) fn explain_faults(explain: fn(usize) -> Option<&'static str>) -> io::Result<()> {
     let mut before = MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: sigaction(2) fills the structure and changes nothing.
-    let asked = unsafe { libc::sigaction(libc::SIGSEGV, ptr::null(), before.as_mut_ptr()) };
+    let asked = unsafe { libc::sigaction(frames::FAULT, ptr::null(), before.as_mut_ptr()) };
     answer(asked)?;
     // SAFETY: filled, as the call succeeded.
     let before = unsafe { before.assume_init() };
@@ -72,7 +74,7 @@ pub(crate) fn explain_faults(explain: fn(usize) -> Option<&'static str>) -> io::
     action.sa_sigaction = handler as libc::sighandler_t;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
     // SAFETY: the handler is a function of this program, and makes async-signal-safe calls only.
-    let done = unsafe { libc::sigaction(libc::SIGSEGV, &raw const action, ptr::null_mut()) };
+    let done = unsafe { libc::sigaction(frames::FAULT, &raw const action, ptr::null_mut()) };
     answer(done)
 }
 
@@ -82,7 +84,7 @@ extern "C" fn on_fault(_signal: i32, info: *mut libc::siginfo_t, _context: *mut 
     };
     // SAFETY: SA_SIGINFO: the kernel passes a whole siginfo_t.
     let info = unsafe { &*info };
-    // SAFETY: for SIGSEGV the address is set.
+    // SAFETY: for such a signal the address is set.
     let address = unsafe { info.si_addr() }.addr();
     if let Some(words) = (explained.explain)(address) {
         for part in ["vmsafe: ", words, "\n"] {
@@ -92,5 +94,5 @@ extern "C" fn on_fault(_signal: i32, info: *mut libc::siginfo_t, _context: *mut 
     }
     // The fault happens again at once, and goes where it would have gone.
     // SAFETY: what sigaction(2) gave when it was asked.
-    unsafe { libc::sigaction(libc::SIGSEGV, &raw const explained.before, ptr::null_mut()) };
+    unsafe { libc::sigaction(frames::FAULT, &raw const explained.before, ptr::null_mut()) };
 }
