@@ -3,11 +3,14 @@
 mod crates;
 mod libraries;
 mod plain;
+mod sanitization;
+#[cfg(feature = "secrets")]
+mod secrets;
 mod subject;
 
 use std::ptr::NonNull;
 
-use crate::work::{Work, measure};
+use crate::work::{self, Work};
 
 /// An allocator for secrets: memory for one, and its end.
 pub(crate) trait Engine: Send + Sync {
@@ -43,21 +46,40 @@ pub(crate) struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Locks {
     Yes,
+    /// A pool for small secrets; the rest is ordinary memory.
+    Small,
     /// A control: no protection, the price of the work itself.
     No,
 }
 
+impl Locks {
+    /// Whether all that this work lends is locked.
+    pub(crate) fn holds(self, work: Work) -> bool {
+        match self {
+            Self::Yes => true,
+            Self::Small => !matches!(work, Work::Mixed | Work::Large),
+            Self::No => false,
+        }
+    }
+}
+
 /// An engine of which the type is forgotten, but not inside the measured loop.
 pub(crate) trait Measured: Engine {
-    /// Nanoseconds an operation.
-    fn measure(&self, work: Work, threads: usize) -> Option<f64>;
+    /// How many steps take long enough to be measured.
+    fn calibrate(&self, work: Work, threads: usize) -> Option<usize>;
+    /// Nanoseconds an operation of one thread, while `threads` work at once.
+    fn measure(&self, work: Work, threads: usize, steps: usize) -> Option<f64>;
     /// The engine itself.
     fn as_engine(&self) -> &dyn Engine;
 }
 
 impl<E: Engine> Measured for E {
-    fn measure(&self, work: Work, threads: usize) -> Option<f64> {
-        measure(self, work, threads)
+    fn calibrate(&self, work: Work, threads: usize) -> Option<usize> {
+        work::calibrate(self, work, threads)
+    }
+
+    fn measure(&self, work: Work, threads: usize, steps: usize) -> Option<f64> {
+        work::measure(self, work, threads, steps)
     }
 
     fn as_engine(&self) -> &dyn Engine {
@@ -102,8 +124,28 @@ pub(crate) fn all() -> Vec<Entry> {
         entry!("libsodium", Yes, libraries::Sodium::open()),
         entry!("libgcrypt", Yes, libraries::Gcrypt::open()),
         entry!("openssl secure heap", Yes, libraries::OpenSsl::open()),
+        entry!("botan", Small, libraries::Botan::open()),
+        entry!("secrets", Yes, secrets()),
+        entry!(
+            "sanitization, mapping each",
+            Yes,
+            Ok(sanitization::Mapped::default())
+        ),
+        entry!("sanitization, pool", Yes, sanitization::Pool::new()),
         entry!("memsec", Yes, Ok(crates::Memsec)),
         entry!("memsec memfd_secret", Yes, Ok(crates::MemsecSecret)),
         entry!("secmem-alloc", Yes, Ok(crates::SecmemPage)),
     ]
+}
+
+#[cfg(feature = "secrets")]
+fn secrets() -> Result<secrets::Secrets, String> {
+    Ok(secrets::Secrets::default())
+}
+
+#[cfg(not(feature = "secrets"))]
+fn secrets() -> Result<subject::Typed, String> {
+    let how =
+        "linked with libsodium: apt install libsodium-dev pkg-config, then --features secrets";
+    Err(how.to_owned())
 }

@@ -21,28 +21,92 @@ pub(crate) fn print<R: Serialize>(rows: &[R], json: bool) -> anyhow::Result<()> 
         }
         return Ok(());
     }
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::TableStyle::new());
+    let mut header = Vec::new();
+    let mut lines = Vec::new();
     for row in rows {
         let serde_json::Value::Object(row) = serde_json::to_value(row)? else {
             continue;
         };
-        if table.header().is_none() {
-            table.set_header(row.keys());
+        if header.is_empty() {
+            header = row.keys().map(|name| name.replace('_', " ")).collect();
         }
-        table.add_row(row.values().map(cell));
+        lines.push(row.values().map(cell).collect());
     }
-    println!("{table}");
+    print_table(&header, &lines);
     Ok(())
+}
+
+/// Prints a table as a document takes it.
+pub(crate) fn print_table(header: &[String], lines: &[Vec<String>]) {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::ASCII_MARKDOWN);
+    table.set_header(header);
+    table.add_rows(lines);
+    println!("{table}\n");
 }
 
 fn cell(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Number(number) if number.is_f64() => {
-            format!("{:.2}", number.as_f64().unwrap_or(f64::NAN))
+            short(number.as_f64().unwrap_or(f64::NAN))
         }
         serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Null => "-".to_owned(),
         other => other.to_string(),
+    }
+}
+
+/// One promise in numbers, beside what was measured.
+#[derive(Serialize)]
+pub(crate) struct Check {
+    what: String,
+    measured: String,
+    budget: String,
+    verdict: &'static str,
+}
+
+impl Check {
+    pub(crate) fn at_most(what: impl Into<String>, measured: f64, budget: f64) -> Self {
+        Self::new(what, measured, "at most", budget, measured <= budget)
+    }
+
+    pub(crate) fn at_least(what: impl Into<String>, measured: f64, budget: f64) -> Self {
+        Self::new(what, measured, "at least", budget, measured >= budget)
+    }
+
+    /// No promise of ours.
+    pub(crate) fn to_compare(what: impl Into<String>, measured: f64, why: &str) -> Self {
+        Self {
+            what: what.into(),
+            measured: short(measured),
+            budget: why.to_owned(),
+            verdict: "-",
+        }
+    }
+
+    fn new(what: impl Into<String>, measured: f64, bound: &str, budget: f64, holds: bool) -> Self {
+        Self {
+            what: what.into(),
+            measured: short(measured),
+            budget: format!("{bound} {}", short(budget)),
+            verdict: if holds { "holds" } else { "MISSED" },
+        }
+    }
+
+    /// With a word on what the budget is.
+    pub(crate) fn of(mut self, who: &str) -> Self {
+        self.budget = format!("{} ({who})", self.budget);
+        self
+    }
+}
+
+/// Three figures, or all before the point.
+pub(crate) fn short(number: f64) -> String {
+    match number.abs() {
+        _ if number.fract() == 0.0 => format!("{number:.0}"),
+        100.0.. => format!("{number:.0}"),
+        10.0.. => format!("{number:.1}"),
+        _ => format!("{number:.2}"),
     }
 }
 

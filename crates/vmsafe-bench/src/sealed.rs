@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde::Serialize;
 use vmsafe::{Heap, Sealed, SealedBytes, SecretVec, scope};
 
-use crate::row::{self, Row};
+use crate::row::{self, Check, Row};
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -19,12 +19,17 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     /// Rounds; each measures every line once.
-    #[arg(long, default_value_t = 41)]
+    #[arg(long, default_value_t = 101)]
     rounds: usize,
     /// How many sealed secrets shall be alive at once; 0 leaves this part out.
     #[arg(long, default_value_t = 10_000_000)]
     live: usize,
 }
+
+const CIPHER: &str = "AES-256-GCM alone";
+const OPEN: &str = "Sealed::open";
+const OPEN_BYTES: &str = "SealedBytes::open";
+const SCOPE: &str = "an empty scope";
 
 /// Many sealed secrets at once.
 #[derive(Serialize)]
@@ -43,10 +48,46 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut rows = small(arguments.rounds)?;
     rows.extend(large(arguments.rounds)?);
     row::print(&rows, arguments.json)?;
+    let mut checks = of_rows(&rows);
     if arguments.live > 0 {
-        row::print(&[live(arguments.live)?], arguments.json)?;
+        let live = live(arguments.live)?;
+        row::print(std::slice::from_ref(&live), arguments.json)?;
+        checks.extend(of_live(&live));
+    }
+    if !arguments.json {
+        row::print(&checks, false)?;
     }
     Ok(())
+}
+
+fn of_rows(rows: &[Row]) -> Vec<Check> {
+    let find = |engine: &str| rows.iter().find(|row| row.engine == engine);
+    let mut checks = Vec::new();
+    if let Some(row) = find(OPEN) {
+        let what = "open + use + close, 32 B, to the cipher alone";
+        checks.push(Check::at_most(what, row.ratio_to_control, 3.0));
+    }
+    if let Some(row) = find(SCOPE) {
+        checks.push(Check::at_most("an empty scope, ns", row.ns_median, 200.0));
+    }
+    if let Some(row) = find(OPEN_BYTES) {
+        let what = "1 MiB, of the cipher's own throughput";
+        checks.push(Check::at_least(what, 1.0 / row.ratio_to_control, 0.8));
+    }
+    checks
+}
+
+fn of_live(live: &Live) -> [Check; 4] {
+    [
+        Check::at_most("bytes of memory each", live.resident_bytes_each, 80.0),
+        Check::at_most("found in the clear", live.found_in_the_clear as f64, 0.0),
+        Check::at_least(
+            "found of one that was planted",
+            live.found_of_one_planted as f64,
+            1.0,
+        ),
+        Check::at_least("all that were opened were right", live.all_open.into(), 1.0),
+    ]
 }
 
 /// Nanoseconds of one of `times` calls.
@@ -133,7 +174,7 @@ fn small(rounds: usize) -> anyhow::Result<Vec<Row>> {
             Ok(())
         })?);
     }
-    let engines = ["AES-256-GCM alone", "Sealed::open", "an empty scope"];
+    let engines = [CIPHER, OPEN, SCOPE];
     Ok(rows("open + use + close 32 B", &engines, times))
 }
 
@@ -153,7 +194,7 @@ fn large(rounds: usize) -> anyhow::Result<Vec<Row>> {
             Ok(())
         })?);
     }
-    let engines = ["AES-256-GCM alone", "SealedBytes::open"];
+    let engines = [CIPHER, OPEN_BYTES];
     Ok(rows("open + use + close 1 MiB", &engines, times))
 }
 

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 use std::ptr::NonNull;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,46 +38,135 @@ impl Work {
             Self::Large => "1 MiB pair",
         }
     }
+
+    /// With how many threads it is measured.
+    pub(crate) fn threads(self) -> &'static [usize] {
+        match self {
+            Self::Pair | Self::Mixed => &[1, 2, 8],
+            Self::Live => &[1, 2],
+            Self::Handoff => &[2],
+            Self::Alternating | Self::Large => &[1],
+        }
+    }
+
+    /// How long one measurement shall take. With one thread, shorter than what a scheduler gives a
+    /// process at a time, so that on a busy machine most measurements are whole; with more, long
+    /// enough that they run side by side.
+    fn slice(self, threads: usize) -> Duration {
+        match (self, threads) {
+            (Self::Alternating, _) => Duration::from_millis(30),
+            (_, 1) => Duration::from_micros(400),
+            _ => Duration::from_millis(3),
+        }
+    }
+
+    /// Steps after which a measurement ends, however short it was.
+    fn most_steps(self) -> usize {
+        match self {
+            // A thousand in each step: the million.
+            Self::Alternating => 1000,
+            _ => usize::MAX,
+        }
+    }
 }
 
-/// How long one measurement shall take at least: shorter than what a scheduler gives a process at
-/// a time, so that on a busy machine most measurements are whole.
-const SLICE: Duration = Duration::from_micros(400);
+/// How many steps take one thread long enough. The shortest of five runs decides: a run that was
+/// interrupted would make every later one too short to mean anything.
+pub(crate) fn calibrate<E: Engine>(engine: &E, work: Work, threads: usize) -> Option<usize> {
+    let slice = work.slice(threads);
+    let mut steps = 1;
+    loop {
+        let time = || run(engine, work, 1, steps).map(|(spent, _)| spent);
+        let mut least = time()?;
+        for _ in 0..4 {
+            if least * 2 >= slice {
+                least = least.min(time()?);
+            }
+        }
+        if least * 2 >= slice || steps >= work.most_steps() {
+            return Some(steps);
+        }
+        let grow = slice.as_nanos() / least.as_nanos().max(1) + 1;
+        let grow = usize::try_from(grow).unwrap_or(2).clamp(2, 100);
+        steps = steps.saturating_mul(grow).min(work.most_steps());
+    }
+}
 
 /// Nanoseconds an operation of one thread, while `threads` work at once; `None` when the engine
 /// does not do such work.
-pub(crate) fn measure<E: Engine>(engine: &E, work: Work, threads: usize) -> Option<f64> {
-    let mut times = 1;
-    loop {
-        let start = Instant::now();
-        let operations = run(engine, work, threads, times)?;
-        let spent = start.elapsed();
-        if spent >= SLICE {
-            return Some(spent.as_nanos() as f64 / operations as f64);
-        }
-        let grow = SLICE.as_nanos() * 12 / 10 / spent.as_nanos().max(1) + 1;
-        times = times.saturating_mul(usize::try_from(grow).unwrap_or(2).clamp(2, 1000));
+pub(crate) fn measure<E: Engine>(
+    engine: &E,
+    work: Work,
+    threads: usize,
+    steps: usize,
+) -> Option<f64> {
+    let (spent, operations) = run(engine, work, threads, steps)?;
+    Some(spent.as_nanos() as f64 / operations as f64)
+}
+
+/// What one thread did: from when to when, and how many operations.
+type Done = (Instant, Instant, usize);
+
+/// Runs it in every thread: the time from the first start to the last end, without what went
+/// before and came after, and how many operations one of them did.
+fn run<E: Engine>(
+    engine: &E,
+    work: Work,
+    threads: usize,
+    steps: usize,
+) -> Option<(Duration, usize)> {
+    let gate = Gate::new(threads);
+    let one = || match work {
+        Work::Pair => pairs(engine, &gate, 32, steps),
+        Work::Live => live(engine, &gate, steps),
+        Work::Mixed => mixed(engine, &gate, steps),
+        Work::Handoff => handoff(engine, steps),
+        Work::Alternating => alternating(engine, &gate, steps),
+        Work::Large => pairs(engine, &gate, 1 << 20, steps),
+    };
+    if threads == 1 || work == Work::Handoff {
+        let (start, end, operations) = one()?;
+        return Some((end - start, operations));
+    }
+    let all = thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+        let done = all.into_iter().map(|thread| thread.join().ok().flatten());
+        done.collect::<Option<Vec<Done>>>()
+    })?;
+    let start = all.iter().map(|done| done.0).min()?;
+    let end = all.iter().map(|done| done.1).max()?;
+    Some((end - start, all.first()?.2))
+}
+
+/// Lets all threads through at once. They wait awake: to be woken takes longer than the work.
+struct Gate {
+    expected: usize,
+    here: AtomicUsize,
+}
+
+impl Gate {
+    fn new(expected: usize) -> Self {
+        let here = AtomicUsize::new(0);
+        Self { expected, here }
+    }
+
+    fn pass(&self) -> Instant {
+        self.here.fetch_add(1, Ordering::SeqCst);
+        wait_for(|| self.here.load(Ordering::SeqCst) >= self.expected);
+        Instant::now()
     }
 }
 
-/// Runs it in every thread and returns how many operations one of them did.
-fn run<E: Engine>(engine: &E, work: Work, threads: usize, times: usize) -> Option<usize> {
-    let one = || match work {
-        Work::Pair => pairs(engine, 32, times),
-        Work::Live => live(engine, times),
-        Work::Mixed => mixed(engine, times),
-        Work::Handoff => handoff(engine, times),
-        Work::Alternating => alternating(engine, times),
-        Work::Large => pairs(engine, 1 << 20, times),
-    };
-    if threads == 1 {
-        return one();
+/// Waits awake, and now and then lets others run: there may be fewer processors than threads.
+fn wait_for(is_so: impl Fn() -> bool) {
+    let mut turns = 0_u32;
+    while !is_so() {
+        turns += 1;
+        if turns.is_multiple_of(1 << 10) {
+            thread::yield_now();
+        }
+        std::hint::spin_loop();
     }
-    thread::scope(|scope| {
-        let all: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
-        let done = all.into_iter().map(|thread| thread.join().ok().flatten());
-        done.collect::<Option<Vec<_>>>()?.first().copied()
-    })
 }
 
 /// Writes a secret as a program does: all of it, in one go.
@@ -95,18 +184,20 @@ fn lend<E: Engine>(engine: &E, size: usize) -> Option<NonNull<u8>> {
     Some(at)
 }
 
-fn pairs<E: Engine>(engine: &E, size: usize, times: usize) -> Option<usize> {
-    for _ in 0..times {
+fn pairs<E: Engine>(engine: &E, gate: &Gate, size: usize, steps: usize) -> Option<Done> {
+    let start = gate.pass();
+    for _ in 0..steps {
         let at = lend(engine, black_box(size))?;
         // SAFETY: lent a line above, and used no more.
         unsafe { engine.free(at, size) };
     }
-    Some(times)
+    Some((start, Instant::now(), steps))
 }
 
-fn live<E: Engine>(engine: &E, times: usize) -> Option<usize> {
+fn live<E: Engine>(engine: &E, gate: &Gate, steps: usize) -> Option<Done> {
     let mut all = Vec::with_capacity(2000);
-    for _ in 0..times {
+    let start = gate.pass();
+    for _ in 0..steps {
         for _ in 0..2000 {
             all.push(lend(engine, 32)?);
         }
@@ -115,7 +206,7 @@ fn live<E: Engine>(engine: &E, times: usize) -> Option<usize> {
             unsafe { engine.free(at, 32) };
         }
     }
-    Some(times * 2000)
+    Some((start, Instant::now(), steps * 2000))
 }
 
 /// A sequence of numbers that is the same in every run.
@@ -130,14 +221,17 @@ impl Sequence {
     }
 }
 
-fn mixed<E: Engine>(engine: &E, times: usize) -> Option<usize> {
+fn mixed<E: Engine>(engine: &E, gate: &Gate, steps: usize) -> Option<Done> {
     let mut sequence = Sequence(0x9E37_79B9_7F4A_7C15);
-    let mut all = Vec::with_capacity(1000);
-    for _ in 0..1000 {
+    let mut fill = || {
         let size = 16 + sequence.next(4081);
-        all.push((lend(engine, size)?, size));
-    }
-    for _ in 0..times * 100 {
+        Some((lend(engine, size)?, size))
+    };
+    let ready: Option<Vec<_>> = (0..1000).map(|_| fill()).collect();
+    // Who has not enough goes through the gate too: the others wait there.
+    let start = gate.pass();
+    let mut all = ready?;
+    for _ in 0..steps * 10 {
         let which = sequence.next(all.len());
         let size = 16 + sequence.next(4081);
         let (at, old) = all[which];
@@ -145,47 +239,61 @@ fn mixed<E: Engine>(engine: &E, times: usize) -> Option<usize> {
         unsafe { engine.free(at, old) };
         all[which] = (lend(engine, size)?, size);
     }
+    let end = Instant::now();
     for (at, size) in all {
         // SAFETY: lent above, and used no more.
         unsafe { engine.free(at, size) };
     }
-    Some(times * 100)
+    Some((start, end, steps * 10))
 }
 
-/// Lent memory on its way to another thread.
-struct Parcel(NonNull<u8>);
-
-// SAFETY: the sender uses it no more once it is sent.
-unsafe impl Send for Parcel {}
-
-fn handoff<E: Engine>(engine: &E, times: usize) -> Option<usize> {
-    const BATCH: usize = 64;
+/// A ring between two threads, as wide as what may be on its way: it costs each a load and a store.
+fn handoff<E: Engine>(engine: &E, steps: usize) -> Option<Done> {
+    const RING: usize = 256;
+    let ring: Vec<_> = (0..RING)
+        .map(|_| AtomicPtr::new(std::ptr::null_mut::<u8>()))
+        .collect();
+    let gate = Gate::new(2);
+    let count = steps * 64;
+    let full = AtomicBool::new(false);
     thread::scope(|scope| {
-        let (send, receive) = mpsc::sync_channel::<Vec<Parcel>>(4);
-        scope.spawn(move || {
-            for parcel in receive.into_iter().flatten() {
+        let consumer = scope.spawn(|| {
+            gate.pass();
+            for place in ring.iter().cycle().take(count) {
+                let is_full = || full.load(Ordering::Relaxed);
+                wait_for(|| !place.load(Ordering::Acquire).is_null() || is_full());
+                let at = NonNull::new(place.swap(std::ptr::null_mut(), Ordering::AcqRel))?;
                 // SAFETY: lent by the other thread, which let go of it.
-                unsafe { engine.free(parcel.0, 32) };
+                unsafe { engine.free(at, 32) };
             }
+            Some(Instant::now())
         });
-        for _ in 0..times {
-            let batch = (0..BATCH).map(|_| lend(engine, 32).map(Parcel));
-            send.send(batch.collect::<Option<_>>()?).ok()?;
+        let start = gate.pass();
+        for place in ring.iter().cycle().take(count) {
+            let Some(at) = lend(engine, 32) else {
+                full.store(true, Ordering::Relaxed);
+                break;
+            };
+            wait_for(|| place.load(Ordering::Acquire).is_null());
+            place.store(at.as_ptr(), Ordering::Release);
         }
-        Some(times * BATCH)
+        let end = consumer.join().ok()??;
+        Some((start, end, count))
     })
 }
 
-fn alternating<E: Engine>(engine: &E, times: usize) -> Option<usize> {
+fn alternating<E: Engine>(engine: &E, gate: &Gate, steps: usize) -> Option<Done> {
     let mut last = (lend(engine, 48)?, 48);
-    for step in 0..times * 1000 {
+    let start = gate.pass();
+    for step in 0..steps * 1000 {
         let size = if step % 2 == 0 { 32 } else { 48 };
         let next = (lend(engine, black_box(size))?, size);
         // SAFETY: lent one step ago, and used no more.
         unsafe { engine.free(last.0, last.1) };
         last = next;
     }
+    let end = Instant::now();
     // SAFETY: lent last.
     unsafe { engine.free(last.0, last.1) };
-    Some(times * 1000)
+    Some((start, end, steps * 1000))
 }

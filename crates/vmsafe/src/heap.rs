@@ -17,7 +17,7 @@
 //! guard at the end of its chunk.
 //!
 //! **Needs.** Lock quota, as [`Locked`]. **Cost.** Rounding to the class; one slab per class and
-//! thread; the books, one byte of ordinary memory for twenty of slots.
+//! thread; the books, one byte of ordinary memory for sixteen of slots.
 //! **Does not stop.** A read after a free, before the slot is lent again: it finds zeros. A second
 //! free after the slot was lent again: it cannot be told from a right one. Where the frames can
 //! move ([`Heap::leaves_stale_frames`]) old frames keep copies until the kernel uses them again.

@@ -20,20 +20,22 @@
 //! scope's, which is locked; for those with one, the first scope of a thread makes it a locked one,
 //! until the thread ends.
 //!
-//! **Needs.** [`STACK`] bytes of lock quota for each thread that is inside at one time, and the
-//! alternate stack, 12 KiB or more, for each thread that ever was.
+//! **Needs.** [`STACK`] bytes of lock quota for each thread that is inside at one time, which stay
+//! locked for the next, and the alternate stack, 12 KiB or more, for each thread that ever was.
 //! **Does not cover.** What the closure returns; what it puts on the heap, unless the program's
 //! global allocator is a [`Switch`](crate::heap::Switch); a `fork` inside it, whose child has no
 //! stack to go on with and faults.
 
 use std::cell::Cell;
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
 use vmsafe_os::{Fork, registers, signals, stack};
 
+use self::rack::Loan;
 use crate::buffer::locked::Locked;
 use crate::error::Error;
+
+mod rack;
 
 /// Bytes of a locked stack, if nothing else is asked for: enough for the symmetric ciphers, hashes
 /// and elliptic curves of the usual crates when they are optimised.
@@ -41,16 +43,6 @@ pub const STACK: usize = 24 << 10;
 
 /// Bytes of the stack for this crate's own cipher: known, so smaller, and sooner looked through.
 pub(crate) const CIPHER: usize = 12 << 10;
-
-/// Stacks that wait for the next scope; more than these are given back.
-const SPARE: usize = 4;
-
-/// Boxed: a stack changes hands twice a scope, and its record is larger than its address.
-#[expect(
-    clippy::vec_box,
-    reason = "a stack is handed out and back without moving its record"
-)]
-static POOL: Mutex<Vec<Box<Locked>>> = Mutex::new(Vec::new());
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
@@ -75,9 +67,9 @@ pub fn scope<R>(f: impl FnOnce() -> R) -> Result<R, Error> {
     with_stack(STACK, f)
 }
 
-/// As [`scope()`], on a stack of at least `bytes` bytes: for algorithms with large tables on the
-/// stack, code that is not optimised, or a panic message with its backtrace. In a nested call
-/// `bytes` means nothing.
+/// As [`scope()`], on a stack of at least `bytes` bytes, which costs a longer search: for
+/// algorithms with large tables on the stack, code that is not optimised, or a panic message with
+/// its backtrace. In a nested call `bytes` means nothing.
 ///
 /// # Errors
 /// As [`scope()`].
@@ -91,14 +83,11 @@ pub fn with_stack<R>(bytes: usize, f: impl FnOnce() -> R) -> Result<R, Error> {
     if !HAS_ALTERNATE.get() {
         Alternate::install()?;
     }
-    let mut lease = Lease::take(bytes)?;
-    let stack = lease
-        .0
-        .as_mut()
-        .expect("a lease holds its stack until it is dropped");
+    let mut lease = Lease(rack::take(bytes)?);
+    let stack = lease.0.pages();
     INSIDE.set(true);
-    GUARD.set(stack.pages().address());
-    Ok(stack::call_on(stack.pages(), f))
+    GUARD.set(stack.address());
+    Ok(stack::call_on(stack, f))
 }
 
 /// True while this thread is inside a scope.
@@ -127,41 +116,16 @@ pub fn explain_overflow() -> io::Result<()> {
 const GUARD_BYTES: usize = 4096;
 
 /// A stack on loan. Wiped and handed back however the closure ends.
-struct Lease(Option<Box<Locked>>);
-
-impl Lease {
-    fn take(bytes: usize) -> Result<Self, Error> {
-        let fresh = || Locked::new(bytes.max(CIPHER)).map(Box::new);
-        let stack = spare(bytes).map_or_else(fresh, Ok)?;
-        Ok(Self(Some(stack)))
-    }
-}
-
-/// A stack from the pool that this process has; a child has none of its parent's.
-fn spare(bytes: usize) -> Option<Box<Locked>> {
-    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    // Of just this size: a larger one would cost a longer search.
-    let fits = |stack: &Locked| (bytes..=bytes.max(CIPHER)).contains(&stack.len());
-    let place = pool
-        .iter()
-        .rposition(|stack| fits(stack) && stack.is_present())?;
-    Some(pool.swap_remove(place))
-}
+struct Lease(Loan);
 
 impl Drop for Lease {
+    #[inline]
     fn drop(&mut self) {
         INSIDE.set(false);
         GUARD.set(0);
+        stack::wipe_used(self.0.pages());
+        // Last: the search had the stack's bytes in these registers.
         registers::clear_vectors();
-        let Some(mut stack) = self.0.take() else {
-            return;
-        };
-        stack::wipe_used(stack.pages());
-        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        pool.retain(|stack| stack.is_present());
-        if pool.len() < SPARE {
-            pool.push(stack);
-        }
     }
 }
 

@@ -167,3 +167,36 @@ impl Engine for OpenSsl {
         unsafe { (self.free)(at.as_ptr().cast(), size, std::ptr::null(), 0) };
     }
 }
+
+/// Botan's allocator behind `secure_vector`: a locked pool for up to 256 bytes, and ordinary memory
+/// beyond that, or when the pool is full. Its C++ names are those of the 64-bit System V interface.
+pub(super) struct Botan {
+    allocate: unsafe extern "C" fn(usize, usize) -> *mut c_void,
+    deallocate: unsafe extern "C" fn(*mut c_void, usize, usize),
+    _library: Library,
+}
+
+impl Botan {
+    pub(super) fn open() -> Result<Self, String> {
+        let library = open(&["libbotan-2.so.19"], "libbotan-2-19")?;
+        Ok(Self {
+            // SAFETY: void *Botan::allocate_memory(size_t elems, size_t elem_size).
+            allocate: unsafe { symbol(&library, "_ZN5Botan15allocate_memoryEmm") }?,
+            // SAFETY: void Botan::deallocate_memory(void *, size_t elems, size_t elem_size).
+            deallocate: unsafe { symbol(&library, "_ZN5Botan17deallocate_memoryEPvmm") }?,
+            _library: library,
+        })
+    }
+}
+
+impl Engine for Botan {
+    fn lend(&self, size: usize) -> Option<NonNull<u8>> {
+        // SAFETY: any size but 0; without memory it throws, which ends the program.
+        NonNull::new(unsafe { (self.allocate)(size, 1) }.cast())
+    }
+
+    unsafe fn free(&self, at: NonNull<u8>, size: usize) {
+        // SAFETY: lent by allocate_memory for `size` elements of 1; it wipes.
+        unsafe { (self.deallocate)(at.as_ptr().cast(), size, 1) };
+    }
+}

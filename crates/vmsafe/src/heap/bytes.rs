@@ -31,31 +31,61 @@ pub(super) unsafe fn wipe(at: NonNull<u8>, len: usize) {
     words.zeroize();
 }
 
-/// The same for up to [`FEW`] bytes: a store or two in place of a call.
+/// The same for 16 to [`FEW`] bytes: a store or two from each end, which meet, in place of a loop
+/// for what is small.
 ///
 /// # Safety
-/// As [`wipe`].
+/// As [`wipe`], and `len` is not zero.
 #[inline]
 pub(super) unsafe fn wipe_few(at: NonNull<u8>, len: usize) {
-    // SAFETY: as in `wipe`.
-    let blocks = unsafe { std::slice::from_raw_parts_mut(at.cast::<Block>().as_ptr(), len / 16) };
-    blocks
-        .iter_mut()
-        .for_each(|block| block.0.as_mut_slice().zeroize());
+    let wipe_block = |offset: usize| {
+        // SAFETY: both ends of the slot, and what lies between, are `len` bytes.
+        let block = unsafe { at.add(offset) }.cast::<Block>();
+        // SAFETY: as in `wipe`.
+        let block = unsafe { &mut *block.as_ptr() };
+        block.0.as_mut_slice().zeroize();
+    };
+    wipe_block(0);
+    wipe_block(len - 16);
+    if len > 32 {
+        wipe_block(16);
+        wipe_block(len - 32);
+        (32..len.saturating_sub(32))
+            .step_by(16)
+            .for_each(wipe_block);
+    }
 }
 
 /// True when all of `len` bytes are zero.
 ///
 /// # Safety
 /// As [`wipe`].
-#[inline]
 pub(super) unsafe fn is_zero(at: NonNull<u8>, len: usize) -> bool {
     // SAFETY: as in `wipe`.
     let blocks = unsafe { std::slice::from_raw_parts(at.cast::<u128>().as_ptr(), len / 16) };
-    if len <= FEW {
-        return blocks.iter().all(|block| *block == 0);
-    }
     blocks.iter().fold(0, |all, block| all | block) == 0
+}
+
+/// The same for 16 to [`FEW`] bytes, from both ends as [`wipe_few`].
+///
+/// # Safety
+/// As [`wipe_few`].
+#[inline]
+pub(super) unsafe fn is_zero_few(at: NonNull<u8>, len: usize) -> bool {
+    let block = |offset: usize| {
+        // SAFETY: both ends of the slot, and what lies between, are `len` bytes.
+        let block = unsafe { at.add(offset) }.cast::<u128>();
+        // SAFETY: aligned as the slot is, initialised, and nobody else's.
+        unsafe { block.read() }
+    };
+    let mut all = block(0) | block(len - 16);
+    if len > 32 {
+        all |= block(16) | block(len - 32);
+        for offset in (32..len.saturating_sub(32)).step_by(16) {
+            all |= block(offset);
+        }
+    }
+    all == 0
 }
 
 /// Copies `len` bytes from one slot to another.

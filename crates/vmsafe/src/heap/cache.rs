@@ -17,12 +17,15 @@ pub(super) const HEAPS: usize = 4;
 /// Those heaps, for the end of a thread.
 static HOMES: [OnceLock<&'static Home>; HEAPS] = [const { OnceLock::new() }; HEAPS];
 
-type Row = [Cell<Option<&'static Slab>>; CACHED];
+/// Places of a row: all classes have one, so that none need be looked for beyond its end.
+const WIDE: usize = CACHED.next_power_of_two();
+
+type Row = [Cell<Option<&'static Slab>>; WIDE];
 
 thread_local! {
     /// This thread's name as an owner; 0 before its first slab, and after its last.
     static TOKEN: Cell<u64> = const { Cell::new(0) };
-    static CURRENT: [Row; HEAPS] = const { [const { [const { Cell::new(None) }; CACHED] }; HEAPS] };
+    static CURRENT: [Row; HEAPS] = const { [const { [const { Cell::new(None) }; WIDE] }; HEAPS] };
     static LEAVER: Leaver = const { Leaver };
 }
 
@@ -58,11 +61,10 @@ pub(super) fn name(home: &Home) -> u64 {
     TOKEN.get() + home.row() as u64
 }
 
-/// A slot of the slab that this thread has of the class, if one is ready.
+/// A slot of the slab that this thread has of the class, if one is ready: its first byte.
 #[inline]
-pub(super) fn take(home: &Home, class: usize) -> Option<(&'static Slab, usize)> {
-    let slab = current(home, class)?;
-    slab.take_ready().map(|index| (slab, index))
+pub(super) fn take(home: &Home, class: usize) -> Option<*mut u8> {
+    CURRENT.with(|rows| rows.get(home.row())?[class % WIDE].get()?.take_ready())
 }
 
 /// The slab that this thread has of the class.

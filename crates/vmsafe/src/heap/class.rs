@@ -32,12 +32,12 @@ const fn sizes() -> [usize; CLASSES] {
 }
 
 /// The class of up to [`NEAR`] bytes, by the number of sixteens.
-static NEAR_CLASSES: [u8; NEAR / 16 + 1] = near();
+static NEAR_CLASSES: [u8; NEAR / 16 + 1] = near_classes();
 
 /// Up to so many bytes the class is looked up.
 pub(super) const NEAR: usize = 1024;
 
-const fn near() -> [u8; NEAR / 16 + 1] {
+const fn near_classes() -> [u8; NEAR / 16 + 1] {
     let mut classes = [0; NEAR / 16 + 1];
     let (mut sixteens, mut class) = (0, 0);
     while sixteens < classes.len() {
@@ -53,10 +53,13 @@ const fn near() -> [u8; NEAR / 16 + 1] {
 /// The class of a request of `size` bytes; `None` when it wants a run of its own.
 #[inline]
 pub(super) fn of(size: usize) -> Option<usize> {
-    if size <= NEAR {
-        return Some(usize::from(NEAR_CLASSES[size.div_ceil(16)]));
-    }
-    far(size)
+    near(size).or_else(|| far(size))
+}
+
+/// The same, if it can be looked up.
+#[inline]
+pub(super) fn near(size: usize) -> Option<usize> {
+    (size <= NEAR).then(|| usize::from(NEAR_CLASSES[size.div_ceil(16)]))
 }
 
 fn far(size: usize) -> Option<usize> {

@@ -38,6 +38,8 @@ pub(super) struct Home {
     fork: Fork,
     hardened: bool,
     canary: Option<u64>,
+    /// There is something to check or to set before a slot is lent.
+    checks: bool,
     extra: usize,
     /// Slots up to this size are wiped in line; 0 when there are canaries to look at first.
     inline_wipe: usize,
@@ -62,6 +64,7 @@ impl Home {
             fork,
             hardened,
             canary,
+            checks: hardened || canary.is_some(),
             inline_wipe: if canary.is_some() { 0 } else { bytes::FEW },
             extra: if canary.is_some() { bytes::CANARY } else { 0 },
             shelves: std::array::from_fn(|_| Shelf::new()),
@@ -132,8 +135,23 @@ impl Home {
         if layout.align() > 16 || size > class::NEAR || !self.is_surely_here() {
             return None;
         }
-        let (slab, index) = cache::take(self, class::of(size)?)?;
-        Some(self.hand_out(slab, index))
+        let at = NonNull::new(cache::take(self, class::near(size)?)?)?;
+        if self.checks {
+            return Some(self.check_out_ready(at, class::near(size)?));
+        }
+        Some(at)
+    }
+
+    /// [`Home::check_out`] of the short path.
+    #[inline(never)]
+    fn check_out_ready(&self, at: NonNull<u8>, class: usize) -> NonNull<u8> {
+        let size = class::SIZES[class];
+        // SAFETY: as in `check_out`.
+        let zero = size <= bytes::FEW && unsafe { bytes::is_zero_few(at, size) };
+        if !zero || self.canary.is_some() {
+            self.check_out(at, size);
+        }
+        at
     }
 
     #[cold]
@@ -229,7 +247,6 @@ impl Home {
         at
     }
 
-    #[inline]
     fn check_out(&self, at: NonNull<u8>, size: usize) {
         if self.hardened {
             // SAFETY: the slot was free until now and is nobody else's yet.
@@ -252,56 +269,52 @@ impl Home {
     #[inline]
     pub(super) unsafe fn free(&'static self, at: NonNull<u8>) {
         let address = at.addr().get();
-        let Some(slab) = map::find(address) else {
-            stop(Crime::Foreign, address);
-        };
-        let (index, size) = (slab.index_of(address), slab.size());
         // The short path: an own slab's small slot. It calls nothing.
-        if let Some(index) = index
+        if let Some(slab) = map::find(address)
+            && let Some(index) = slab.index_of(address)
             && slab.owner() == cache::name(self)
-            && size <= self.inline_wipe
+            && slab.size() <= self.inline_wipe
             && self.is_surely_here()
+            && slab.is_lent_here(index)
         {
-            slab.check_lent(index);
             // SAFETY: a slot that is lent, of a slab that this thread owns, and out of use.
-            unsafe { bytes::wipe_few(at, size) };
+            unsafe { bytes::wipe_few(at, slab.size()) };
             return slab.put(index);
         }
         // SAFETY: as the caller promised.
-        unsafe { self.free_slowly(slab, index, at) }
+        unsafe { self.free_slowly(at) }
     }
 
     /// Frees what is large or has a canary, a run, or into a slab of another thread or of nobody;
-    /// and finds out what is wrong with an address at which nothing starts.
+    /// and finds out what is wrong with any other address.
     ///
     /// # Safety
     /// As [`Home::free`].
     #[cold]
     #[inline(never)]
-    unsafe fn free_slowly(
-        &'static self,
-        slab: &'static Slab,
-        index: Option<usize>,
-        at: NonNull<u8>,
-    ) {
+    unsafe fn free_slowly(&'static self, at: NonNull<u8>) {
+        let address = at.addr().get();
+        let Some(slab) = map::find(address) else {
+            stop(Crime::Foreign, address);
+        };
         if slab.home() != self.id {
-            stop(Crime::Foreign, at.addr().get());
+            stop(Crime::Foreign, address);
         }
         if !self.is_here() {
             // The pages are not this process's.
             return;
         }
         let _busy = busy::enter();
-        match index {
+        match slab.index_of(address) {
             // SAFETY: as the caller promised.
             Some(index) => unsafe { self.free_slot(slab, index, at) },
-            None if slab.is_run_at(at.addr().get()) => {
+            None if slab.is_run_at(address) => {
                 slab.give_run();
                 // SAFETY: a whole run that is out of use.
                 unsafe { self.take_back(at, slab.bytes()) };
                 self.pool().release(slab);
             }
-            None => accuse(slab, at.addr().get()),
+            None => accuse(slab, address),
         }
     }
 
@@ -370,6 +383,7 @@ impl Home {
             let slabs: Vec<_> = self.pool().slabs().collect();
             let own = cache::name(self);
             for slab in slabs.into_iter().filter(|slab| is_orphan(slab, own)) {
+                slab.gather();
                 self.retire(slab);
             }
         }

@@ -5,10 +5,10 @@
 //! ```
 //!
 //! Chunks grow with the heap, by a quarter of what it has: few mappings for many secrets, little
-//! quota for few. When the quota is near its end they shrink again, down to what is asked for. A
-//! chunk whose granules are all vacant goes back to the system, but for the one that became so
-//! last, if it is no longer than 2 MiB: a program that makes and drops one secret does not make and
-//! drop a mapping each time.
+//! quota for few. When the quota is near its end they shrink again, down to what is asked for.
+//! Chunks whose granules are all vacant go back to the system, but for 2 MiB of them: a program
+//! that makes and drops its secrets does not make and drop mappings each time. When the quota is
+//! full these go back too.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +23,8 @@ use crate::grade::Grade;
 const LEAST: usize = 32 << 10;
 /// Bytes of the largest chunk that is made ahead of need: on secret memory a first touch of 15 ms.
 const MOST: usize = 1 << 20;
+/// Bytes of vacant chunks that are kept.
+const KEPT: usize = 2 << 20;
 /// Books that are made at a time.
 const BOOKS: usize = 16;
 
@@ -121,6 +123,8 @@ impl Pool {
             match self.options.create(len) {
                 Ok(locked) => return self.enter(locked),
                 Err(Error::LockLimit { .. }) if len > least => len = least.max(len / 2),
+                // What is vacant in pieces may be enough in one.
+                Err(Error::LockLimit { .. }) if self.vacant() > 0 => self.trim(),
                 Err(error) => return Err(error),
             }
         }
@@ -162,37 +166,53 @@ impl Pool {
         debug_assert!(entered, "entered before, when the chunk was made");
         chunk.cover[first..first + granules].fill(None);
         chunk.free += granules;
-        let (empty, large) = (chunk.is_empty(), chunk.cover.len() * GRANULE > 2 * MOST);
+        let (empty, bytes) = (chunk.is_empty(), chunk.bytes());
         self.retire(slab);
-        if empty {
-            self.give_back_empty(|other| large || other != start);
-        }
-    }
-
-    /// Gives all empty chunks back to the system.
-    pub(super) fn trim(&mut self) {
-        self.give_back_empty(|_| true);
-    }
-
-    /// Gives back those empty chunks of which `which` says so by their address.
-    fn give_back_empty(&mut self, which: impl Fn(usize) -> bool) {
-        let goes = |(start, chunk): (&usize, &Chunk)| {
-            (chunk.is_empty() && which(*start)).then_some(*start)
-        };
-        for start in self.chunks.iter().filter_map(goes).collect::<Vec<_>>() {
+        if empty && bytes > KEPT {
             self.give_back(start);
+        } else if empty {
+            self.give_back_beyond(KEPT, start);
         }
     }
 
-    fn give_back(&mut self, start: usize) {
-        let Some(chunk) = self.chunks.remove(&start) else {
-            return;
-        };
-        let bytes = chunk.cover.len() * GRANULE;
+    /// Gives all vacant chunks back to the system.
+    pub(super) fn trim(&mut self) {
+        self.give_back_beyond(0, usize::MAX);
+    }
+
+    /// Gives vacant chunks back until no more than `kept` bytes are left of them; the one at
+    /// `latest` last.
+    fn give_back_beyond(&mut self, kept: usize, latest: usize) {
+        let mut vacant = self.vacant();
+        while vacant > kept {
+            let next = {
+                let mut starts = self.vacant_chunks().map(|(start, _)| start);
+                starts.find(|start| *start != latest)
+            };
+            vacant -= self.give_back(next.unwrap_or(latest));
+        }
+    }
+
+    fn vacant_chunks(&self) -> impl Iterator<Item = (usize, &Chunk)> {
+        let all = self.chunks.iter().map(|(start, chunk)| (*start, chunk));
+        all.filter(|(_, chunk)| chunk.is_empty())
+    }
+
+    /// Bytes of vacant chunks.
+    fn vacant(&self) -> usize {
+        self.vacant_chunks().map(|(_, chunk)| chunk.bytes()).sum()
+    }
+
+    /// Returns how many bytes it was.
+    fn give_back(&mut self, start: usize) -> usize {
+        let chunk = self.chunks.remove(&start);
+        let chunk = chunk.expect("a chunk that was found");
+        let bytes = chunk.bytes();
         let entered = map::set(start, bytes, None);
         debug_assert!(entered, "entered before, when the chunk was made");
         self.locked -= bytes;
         self.retire(chunk.vacant);
+        bytes
     }
 
     /// A fork kept the chunks from this process: what lies in them is to be left alone from now on.
@@ -261,6 +281,10 @@ impl Pool {
 impl Chunk {
     fn is_empty(&self) -> bool {
         self.free == self.cover.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.cover.len() * GRANULE
     }
 
     fn find(&self, start: usize, granules: usize, align: usize) -> Option<usize> {

@@ -3,18 +3,23 @@
 //! ```text
 //!   free     a bit per slot; one party at a time changes it: the thread that owns the slab, or
 //!            whoever holds the shelf's lock
-//!   ready    the part of one word of `free` that is lent next
+//!   ready    the same, of those that are lent next: one word of `free` moves here at a time
 //!   remote   a bit per slot that somebody else gave back; anyone sets, the owner collects
 //!
-//!   slot:   free=0 remote=0  lent          ── free by the owner ──►  free=1
-//!           free=0 remote=1  given back    ── collect ──►            free=1 remote=0
-//!           free=1 remote=1  freed twice: found by the second free, by collect, or by take
+//!   slot:   none             lent          ── free by the owner ──►  free
+//!           free             waits         ── turn ──►               ready
+//!           ready            is lent next  ── take ──►               none
+//!           remote           given back    ── collect ──►            free
+//!           remote and another: freed twice: found by the second free, by collect, or by take
 //! ```
 //!
-//! **Why that finds every double free.** A free by the owner looks at both bits before it sets one;
-//! a free by another sets `remote` in one atomic step, and looks at both. If two run at once and
-//! both miss each other, `free` and `remote` both stand, and the slot cannot be lent again before
-//! `take` or `collect` has seen that. What cannot be told apart from a right free, here or
+//! So to lend is to clear one bit, and to free is to set one. Slots go round: what was freed a
+//! moment ago is lent last, so that a program need not wait for its own free to lend again.
+//!
+//! **Why that finds every double free.** A free by the owner looks at all bits before it sets one;
+//! a free by another sets `remote` in one atomic step, and looks at all. If two run at once and
+//! both miss each other, two bits stand, and the slot cannot be lent again before `take` or
+//! `collect` has seen that. What cannot be told apart from a right free, here or
 //! anywhere, is a second free after the slot was lent again.
 //!
 //! Books are never given back to the system: an address found in the map by a wrong free leads to a
@@ -22,8 +27,8 @@
 
 use super::class::{self, SIZES, SLOTS};
 use super::crime::{Crime, stop};
-use super::sync::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use super::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 /// Words of a bit per slot.
 pub(super) const WORDS: usize = SLOTS / 64;
@@ -59,30 +64,37 @@ pub(super) enum Place {
     Full,
 }
 
-/// The book.
+/// The book. Two lines apart from the next one: processors fetch lines in pairs.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C, align(128))]
 pub(super) struct Slab {
-    // First cache line: what the owner changes, and needs for it.
+    // First cache line: what lending and freeing look up. It seldom changes.
     base: AtomicPtr<u8>,
     owner: AtomicU64,
-    free: [AtomicU64; WORDS],
-    /// The bits of one word of `free` that are lent next. Slots go round: what was freed a moment
-    /// ago is lent last, so that a program need not wait for its own free to lend again.
-    ready: AtomicU64,
+    /// The first slot of the word that is lent from.
+    start: AtomicPtr<u8>,
     size: AtomicU32,
     reciprocal: AtomicU32,
-    // Second: what seldom changes.
+    slots: AtomicU32,
+    word: AtomicU32,
     bytes: AtomicUsize,
     home: AtomicU32,
     spot: AtomicU32,
-    slots: AtomicU16,
-    word: AtomicU8,
     class: AtomicU8,
     kind: AtomicU8,
     place: AtomicU8,
+    // Second: what the owner changes each time.
+    mine: Mine,
     // Third: what others write.
     remote: Remote,
+}
+
+/// The owner's bits. All words of `ready` are zero but the one that is lent from.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Mine {
+    ready: [AtomicU64; WORDS],
+    free: [AtomicU64; WORDS],
 }
 
 /// A line of its own, so that the frees of others disturb the owner's no more than they must.
@@ -104,19 +116,22 @@ impl Slab {
         Self {
             base: AtomicPtr::new(std::ptr::null_mut()),
             owner: AtomicU64::new(NOBODY),
-            free: std::array::from_fn(|_| AtomicU64::new(0)),
+            start: AtomicPtr::new(std::ptr::null_mut()),
             size: AtomicU32::new(0),
             reciprocal: AtomicU32::new(0),
+            slots: AtomicU32::new(0),
+            word: AtomicU32::new(0),
+            bytes: AtomicUsize::new(0),
             home: AtomicU32::new(u32::MAX),
-            slots: AtomicU16::new(0),
+            spot: AtomicU32::new(0),
             class: AtomicU8::new(0),
             kind: AtomicU8::new(Kind::Spare as u8),
-            remote: Remote(std::array::from_fn(|_| AtomicU64::new(0))),
             place: AtomicU8::new(Place::Owned as u8),
-            spot: AtomicU32::new(0),
-            bytes: AtomicUsize::new(0),
-            ready: AtomicU64::new(0),
-            word: AtomicU8::new(0),
+            mine: Mine {
+                ready: std::array::from_fn(|_| AtomicU64::new(0)),
+                free: std::array::from_fn(|_| AtomicU64::new(0)),
+            },
+            remote: Remote(std::array::from_fn(|_| AtomicU64::new(0))),
         }
     }
 
@@ -132,8 +147,7 @@ impl Slab {
         self.slots.store(narrow(slots), Relaxed);
         self.class.store(narrow(class), Relaxed);
         for word in 0..WORDS {
-            self.free[word].store(self.whole(word), Relaxed);
-            self.remote.0[word].store(0, Relaxed);
+            self.mine.free[word].store(self.whole(word), Relaxed);
         }
     }
 
@@ -145,19 +159,20 @@ impl Slab {
         self.kind.store(kind as u8, Relaxed);
         self.size.store(0, Relaxed);
         self.reciprocal.store(0, Relaxed);
-        self.slots.store(u16::from(kind == Kind::Run), Relaxed);
+        self.slots.store(u32::from(kind == Kind::Run), Relaxed);
         self.bytes.store(bytes, Relaxed);
-        self.ready.store(0, Relaxed);
+        self.start.store(base, Relaxed);
         self.word.store(0, Relaxed);
         for word in 0..WORDS {
-            self.free[word].store(0, Relaxed);
+            self.mine.ready[word].store(0, Relaxed);
+            self.mine.free[word].store(0, Relaxed);
             self.remote.0[word].store(0, Relaxed);
         }
     }
 
     /// All bits of a word that belong to slots.
     fn whole(&self, word: usize) -> u64 {
-        let slots = usize::from(self.slots.load(Relaxed)).saturating_sub(word * 64);
+        let slots = self.count_slots().saturating_sub(word * 64);
         if slots >= 64 {
             u64::MAX
         } else {
@@ -243,8 +258,7 @@ impl Slab {
         let reciprocal = self.reciprocal.load(Relaxed);
         let product = offset.wrapping_mul(u64::from(reciprocal));
         let (index, fraction) = ((product >> 32) as usize, product & u64::from(u32::MAX));
-        let right =
-            fraction < u64::from(reciprocal) && index < usize::from(self.slots.load(Relaxed));
+        let right = fraction < u64::from(reciprocal) && index < self.count_slots();
         right.then_some(index)
     }
 
@@ -255,44 +269,74 @@ impl Slab {
 
     /// Lends a slot. By the owner, or under the shelf's lock.
     pub(super) fn take(&self) -> Option<usize> {
-        if self.ready.load(Relaxed) == 0 {
+        if self.mine.ready[self.word()].load(Relaxed) == 0 {
             self.turn()?;
         }
-        self.take_ready()
+        let word = self.word();
+        let bit = self.take_bit().unwrap_or_else(|| self.accuse(word));
+        Some(word * 64 + bit)
     }
 
-    /// Lends a slot of the word that is being lent from, if it has one.
+    /// Lends a slot of the word that is lent from, if it has one: its first byte.
     #[inline]
-    pub(super) fn take_ready(&self) -> Option<usize> {
-        let ready = self.ready.load(Relaxed);
-        if ready == 0 {
+    pub(super) fn take_ready(&self) -> Option<*mut u8> {
+        let bit = self.take_bit()?;
+        let start = self.start.load(Relaxed);
+        Some(start.wrapping_add(bit * self.size()))
+    }
+
+    /// `None` when no slot is ready, and when one that is was given back as well.
+    #[inline]
+    fn take_bit(&self) -> Option<usize> {
+        let word = self.word();
+        let ready = self.mine.ready[word].load(Relaxed);
+        if ready == 0 || self.remote.0[word].load(Relaxed) & ready != 0 {
             return None;
         }
-        let word = usize::from(self.word.load(Relaxed)) % WORDS;
-        let bit = ready & ready.wrapping_neg();
-        let index = word * 64 + ready.trailing_zeros() as usize;
-        if self.remote.0[word].load(Relaxed) & bit != 0 {
-            stop(Crime::DoubleFree, self.address(index));
-        }
-        self.ready.store(ready ^ bit, Relaxed);
-        let free = &self.free[word];
-        free.store(free.load(Relaxed) & !bit, Relaxed);
-        Some(index)
+        self.mine.ready[word].store(ready & (ready - 1), Relaxed);
+        Some(ready.trailing_zeros() as usize)
+    }
+
+    /// The word that is lent from.
+    #[inline]
+    fn word(&self) -> usize {
+        self.word.load(Relaxed) as usize % WORDS
+    }
+
+    /// Stops the program for a slot that is free and was given back.
+    #[cold]
+    fn accuse(&self, word: usize) -> ! {
+        let twice = self.mine.ready[word].load(Relaxed) & self.remote.0[word].load(Relaxed);
+        let bit = twice.trailing_zeros() as usize;
+        stop(Crime::DoubleFree, self.address(word * 64 + bit));
     }
 
     /// Goes on to the next word with a free slot.
     fn turn(&self) -> Option<()> {
-        let last = usize::from(self.word.load(Relaxed));
+        let last = self.word();
         let next = (1..=WORDS).map(|step| (last + step) % WORDS);
         for word in next {
-            let bits = self.free[word].load(Relaxed);
+            let bits = self.mine.free[word].load(Relaxed);
             if bits != 0 {
                 self.word.store(narrow(word), Relaxed);
-                self.ready.store(bits, Relaxed);
+                let start = self.base().wrapping_add(word * 64 * self.size());
+                self.start.store(start, Relaxed);
+                // In this order: whoever sees the second sees the first, so that a free slot is
+                // never taken for a lent one.
+                self.mine.ready[word].store(bits, Relaxed);
+                self.mine.free[word].store(0, Release);
                 return Some(());
             }
         }
         None
+    }
+
+    /// In a child, of a thread that is not there: undoes what it may have half done.
+    pub(super) fn gather(&self) {
+        for (ready, free) in self.mine.ready.iter().zip(&self.mine.free) {
+            free.store(free.load(Relaxed) | ready.load(Relaxed), Relaxed);
+            ready.store(0, Relaxed);
+        }
     }
 
     /// True when a slot is not free.
@@ -306,19 +350,24 @@ impl Slab {
     }
 
     /// Stops the program when a slot is free already.
-    #[inline]
     pub(super) fn check_lent(&self, index: usize) {
-        let (word, bit) = (index / 64 % WORDS, index % 64);
-        let bits = self.free[word].load(Relaxed) | self.remote.0[word].load(Relaxed);
-        if bits >> bit & 1 != 0 {
+        if !self.is_lent_here(index) {
             stop(Crime::DoubleFree, self.address(index));
         }
+    }
+
+    /// As [`Slab::is_lent`], for the owner.
+    #[inline]
+    pub(super) fn is_lent_here(&self, index: usize) -> bool {
+        let (word, bit) = (index / 64 % WORDS, index % 64);
+        let own = self.mine.free[word].load(Relaxed) | self.mine.ready[word].load(Relaxed);
+        (own | self.remote.0[word].load(Relaxed)) >> bit & 1 == 0
     }
 
     /// Takes a slot back from the owner's own hand; it was checked to be lent.
     #[inline]
     pub(super) fn put(&self, index: usize) {
-        let free = &self.free[index / 64 % WORDS];
+        let free = &self.mine.free[index / 64 % WORDS];
         free.store(free.load(Relaxed) | 1 << (index % 64), Relaxed);
     }
 
@@ -326,7 +375,7 @@ impl Slab {
     pub(super) fn give(&self, index: usize) -> Given {
         let (word, bit) = (index / 64, 1 << (index % 64));
         // Read first: once the bit is remote, the owner may collect it into `free` at any time.
-        let free = self.free[word].load(Relaxed);
+        let free = self.own_bits(word);
         // Released, for the wipe comes before it; in one order with `place`, for `release`.
         let before = self.remote.0[word].fetch_or(bit, SeqCst);
         if (before | free) & bit != 0 {
@@ -352,7 +401,7 @@ impl Slab {
     pub(super) fn collect(&self) -> bool {
         let mut any = 0;
         for word in 0..WORDS {
-            let mut bits = self.free[word].load(Relaxed);
+            let mut bits = self.own_bits(word);
             if self.remote.0[word].load(Relaxed) != 0 {
                 let given = self.remote.0[word].swap(0, Acquire);
                 if given & bits != 0 {
@@ -360,7 +409,8 @@ impl Slab {
                     stop(Crime::DoubleFree, self.address(word * 64 + bit));
                 }
                 bits |= given;
-                self.free[word].store(bits, Relaxed);
+                let free = &self.mine.free[word];
+                free.store(free.load(Relaxed) | given, Relaxed);
             }
             any |= bits;
         }
@@ -384,12 +434,18 @@ impl Slab {
     }
 
     /// How many slots there are.
+    #[inline]
     pub(super) fn count_slots(&self) -> usize {
-        usize::from(self.slots.load(Relaxed))
+        self.slots.load(Relaxed) as usize
     }
 
     fn free_bits(&self, word: usize) -> u64 {
-        self.remote.0[word].load(SeqCst) | self.free[word].load(SeqCst)
+        self.remote.0[word].load(SeqCst) | self.own_bits(word)
+    }
+
+    /// The slots that are the owner's to lend. In the order in which `turn` moves them.
+    fn own_bits(&self, word: usize) -> u64 {
+        self.mine.free[word].load(Acquire) | self.mine.ready[word].load(Relaxed)
     }
 }
 

@@ -66,8 +66,8 @@ fn dirty(stack: &Locked) -> usize {
 #[test]
 fn leaves_the_stack_zero() {
     for deep in [false, true] {
-        let mut lease = Lease::take(STACK).unwrap();
-        let stack = lease.0.as_mut().unwrap();
+        let mut lease = Lease(rack::take(STACK).unwrap());
+        let stack = &mut *lease.0;
         stack::call_on(stack.pages(), || leave(deep));
         assert!(dirty(stack) >= 64, "the control left nothing on the stack");
         stack::wipe_used(stack.pages());
