@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::ptr::NonNull;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -56,7 +57,7 @@ impl Work {
         match (self, threads) {
             (Self::Alternating, _) => Duration::from_millis(30),
             (_, 1) => Duration::from_micros(400),
-            _ => Duration::from_millis(3),
+            _ => Duration::from_millis(1),
         }
     }
 
@@ -142,18 +143,30 @@ fn run<E: Engine>(
 struct Gate {
     expected: usize,
     here: AtomicUsize,
+    exit: Barrier,
 }
 
 impl Gate {
     fn new(expected: usize) -> Self {
-        let here = AtomicUsize::new(0);
-        Self { expected, here }
+        Self {
+            expected,
+            here: AtomicUsize::new(0),
+            exit: Barrier::new(expected),
+        }
     }
 
     fn pass(&self) -> Instant {
         self.here.fetch_add(1, Ordering::SeqCst);
         wait_for(|| self.here.load(Ordering::SeqCst) >= self.expected);
         Instant::now()
+    }
+
+    /// Waits until all have done their work: what one tears down is not to disturb another. Asleep,
+    /// for the others need the processors.
+    fn leave(&self) -> Instant {
+        let end = Instant::now();
+        self.exit.wait();
+        end
     }
 }
 
@@ -223,28 +236,38 @@ impl Sequence {
 
 fn mixed<E: Engine>(engine: &E, gate: &Gate, steps: usize) -> Option<Done> {
     let mut sequence = Sequence(0x9E37_79B9_7F4A_7C15);
-    let mut fill = || {
+    let mut all = Vec::with_capacity(1000);
+    while all.len() < 1000 {
         let size = 16 + sequence.next(4081);
-        Some((lend(engine, size)?, size))
-    };
-    let ready: Option<Vec<_>> = (0..1000).map(|_| fill()).collect();
+        let Some(at) = lend(engine, size) else { break };
+        all.push((at, size));
+    }
     // Who has not enough goes through the gate too: the others wait there.
     let start = gate.pass();
-    let mut all = ready?;
+    let mut is_enough = all.len() == 1000;
     for _ in 0..steps * 10 {
+        if !is_enough {
+            break;
+        }
         let which = sequence.next(all.len());
         let size = 16 + sequence.next(4081);
         let (at, old) = all[which];
         // SAFETY: lent before for that size, and replaced below.
         unsafe { engine.free(at, old) };
-        all[which] = (lend(engine, size)?, size);
+        match lend(engine, size) {
+            Some(at) => all[which] = (at, size),
+            None => {
+                all.swap_remove(which);
+                is_enough = false;
+            }
+        }
     }
-    let end = Instant::now();
+    let end = gate.leave();
     for (at, size) in all {
         // SAFETY: lent above, and used no more.
         unsafe { engine.free(at, size) };
     }
-    Some((start, end, steps * 10))
+    is_enough.then_some((start, end, steps * 10))
 }
 
 /// A ring between two threads, as wide as what may be on its way: it costs each a load and a store.

@@ -26,16 +26,21 @@ impl Engine for Subject {
     }
 
     fn refusal(&self) -> String {
-        match self.0.lend(Layout::new::<[u8; 32]>()) {
-            Err(error) => error.to_string(),
-            Ok(_) => "has memory again".to_owned(),
-        }
+        refusal(self.0)
     }
 
     #[inline]
     unsafe fn free(&self, at: NonNull<u8>, _size: usize) {
         // SAFETY: lent by this heap and out of use, says the caller.
         unsafe { self.0.free(at) };
+    }
+}
+
+/// The error of a heap that has no more.
+fn refusal(heap: Heap) -> String {
+    match heap.lend(Layout::new::<[u8; 32]>()) {
+        Err(error) => error.to_string(),
+        Ok(_) => "has memory again".to_owned(),
     }
 }
 
@@ -56,6 +61,10 @@ impl Engine for Typed {
         (size == 32).then_some(())?;
         let secret = Secret::<[u8; 32]>::zeroed().ok()?;
         Some(secret.into_raw().cast())
+    }
+
+    fn refusal(&self) -> String {
+        Heap::global().map_or_else(|error| error.to_string(), refusal)
     }
 
     #[inline]

@@ -180,20 +180,19 @@ impl Home {
 
     /// Lends of the slab that this thread has, or of another that it gets; or off the shelf.
     fn lend_slot(&'static self, class: usize) -> Result<NonNull<u8>, Error> {
-        let shelf = &self.shelves[class];
         let Some(token) = cache::enlist(self, class) else {
             return self.lend_shared(class);
         };
-        if let Some(slab) = cache::current(self, class) {
+        let last = cache::current(self, class);
+        if let Some(slab) = last {
             let index = slab.take();
             let index = index.or_else(|| slab.collect().then(|| slab.take()).flatten());
             if let Some(index) = index {
                 return Ok(self.hand_out(slab, index));
             }
             cache::replace(self, class, None);
-            self.retire(slab);
         }
-        let slab = match shelf.claim(token) {
+        let slab = match self.next_slab(class, last, token) {
             Some(slab) => slab,
             None => {
                 let slab = self.pool().slab(class)?;
@@ -203,6 +202,24 @@ impl Home {
         };
         cache::replace(self, class, Some(slab));
         Ok(self.hand_out_first(slab))
+    }
+
+    /// A slab off the shelf, in exchange for the thread's last one.
+    fn next_slab(
+        &self,
+        class: usize,
+        last: Option<&'static Slab>,
+        token: u64,
+    ) -> Option<&'static Slab> {
+        let shelf = &self.shelves[class];
+        let Some(last) = last else {
+            return shelf.claim(token);
+        };
+        let exchanged = shelf.exchange(last, token);
+        if let Some(empty) = exchanged.empty {
+            self.pool().release(empty);
+        }
+        exchanged.claimed
     }
 
     fn lend_shared(&'static self, class: usize) -> Result<NonNull<u8>, Error> {

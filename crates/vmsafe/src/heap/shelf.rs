@@ -40,16 +40,7 @@ impl Shelf {
 
     /// A slab with a free slot, for `owner` from now on.
     pub(super) fn claim(&self, owner: u64) -> Option<&'static Slab> {
-        let mut slabs = lock(&self.0);
-        while let Some(slab) = slabs.pop() {
-            if slab.collect() {
-                slab.set_owner(owner);
-                slab.set_place(Place::Owned);
-                return Some(slab);
-            }
-            fill(&mut slabs, slab);
-        }
-        None
+        claim(&mut lock(&self.0), owner)
     }
 
     /// A slot of a slab that stays on the shelf.
@@ -70,17 +61,15 @@ impl Shelf {
     /// Takes a slab from its owner. Returns it when it is all free: then it is the caller's to give
     /// to the pool.
     pub(super) fn release(&self, slab: &'static Slab) -> Option<&'static Slab> {
+        release(&mut lock(&self.0), slab)
+    }
+
+    /// [`Shelf::release`] of one and [`Shelf::claim`] of the next, in one go.
+    pub(super) fn exchange(&self, slab: &'static Slab, owner: u64) -> Exchanged {
         let mut slabs = lock(&self.0);
-        slab.set_owner(NOBODY);
-        if !slab.collect() {
-            fill(&mut slabs, slab);
-            return None;
-        }
-        if slab.is_all_free() {
-            return Some(slab);
-        }
-        put(&mut slabs, slab);
-        None
+        let empty = release(&mut slabs, slab);
+        let claimed = claim(&mut slabs, owner);
+        Exchanged { empty, claimed }
     }
 
     /// Takes a slot back from one who does not own its slab. Returns the slab when it is to go to
@@ -113,6 +102,38 @@ impl Shelf {
         remove(&mut slabs, slab);
         Some(slab)
     }
+}
+
+/// What came of an exchange.
+pub(super) struct Exchanged {
+    /// All free: the caller's to give to the pool.
+    pub(super) empty: Option<&'static Slab>,
+    pub(super) claimed: Option<&'static Slab>,
+}
+
+fn claim(slabs: &mut Vec<&'static Slab>, owner: u64) -> Option<&'static Slab> {
+    while let Some(slab) = slabs.pop() {
+        if slab.collect() {
+            slab.set_owner(owner);
+            slab.set_place(Place::Owned);
+            return Some(slab);
+        }
+        fill(slabs, slab);
+    }
+    None
+}
+
+fn release(slabs: &mut Vec<&'static Slab>, slab: &'static Slab) -> Option<&'static Slab> {
+    slab.set_owner(NOBODY);
+    if !slab.collect() {
+        fill(slabs, slab);
+        return None;
+    }
+    if slab.is_all_free() {
+        return Some(slab);
+    }
+    put(slabs, slab);
+    None
 }
 
 fn put(slabs: &mut Vec<&'static Slab>, slab: &'static Slab) {

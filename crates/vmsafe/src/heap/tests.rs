@@ -4,6 +4,7 @@
 
 mod forks;
 mod naive;
+mod quota;
 
 use std::alloc::Layout;
 use std::ptr::NonNull;

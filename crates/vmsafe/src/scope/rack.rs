@@ -52,10 +52,12 @@ pub(super) enum Loan {
 /// As [`Locked::new`].
 #[inline]
 pub(super) fn take(bytes: usize) -> Result<Loan, Error> {
-    let (places, bytes) = match bytes {
-        0..=CIPHER => (&CIPHERS[..], CIPHER),
-        ..=STACK => (&SCOPES[..], STACK),
-        _ => (&LARGE[..], bytes),
+    let (places, bytes) = if bytes <= CIPHER {
+        (&CIPHERS[..], CIPHER)
+    } else if bytes <= STACK {
+        (&SCOPES[..], STACK)
+    } else {
+        (&LARGE[..], bytes)
     };
     let last = LAST.get() % places.len();
     match free(&places[last]) {
