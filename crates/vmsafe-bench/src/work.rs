@@ -234,40 +234,48 @@ impl Sequence {
     }
 }
 
+/// Lent memory of random sizes, of which one after another is replaced.
+struct Crowd<'a, E> {
+    engine: &'a E,
+    sequence: Sequence,
+    all: Vec<(NonNull<u8>, usize)>,
+}
+
+impl<E: Engine> Crowd<'_, E> {
+    fn join(&mut self) -> Option<()> {
+        let size = 16 + self.sequence.next(4081);
+        self.all.push((lend(self.engine, size)?, size));
+        Some(())
+    }
+
+    #[inline]
+    fn replace(&mut self) -> Option<()> {
+        let which = self.sequence.next(self.all.len());
+        let (at, old) = self.all.swap_remove(which);
+        // SAFETY: lent before for that size, and used no more.
+        unsafe { self.engine.free(at, old) };
+        self.join()
+    }
+}
+
 fn mixed<E: Engine>(engine: &E, gate: &Gate, steps: usize) -> Option<Done> {
-    let mut sequence = Sequence(0x9E37_79B9_7F4A_7C15);
-    let mut all = Vec::with_capacity(1000);
-    while all.len() < 1000 {
-        let size = 16 + sequence.next(4081);
-        let Some(at) = lend(engine, size) else { break };
-        all.push((at, size));
-    }
-    // Who has not enough goes through the gate too: the others wait there.
+    let mut crowd = Crowd {
+        engine,
+        sequence: Sequence(0x9E37_79B9_7F4A_7C15),
+        all: Vec::with_capacity(1000),
+    };
+    let mut ready = (0..1000).try_for_each(|_| crowd.join());
+    // Each is replaced about once before it counts: what is measured is a crowd as it stays.
+    ready = ready.and_then(|()| (0..1000).try_for_each(|_| crowd.replace()));
+    // Who has not enough goes through the gates too: the others wait there.
     let start = gate.pass();
-    let mut is_enough = all.len() == 1000;
-    for _ in 0..steps * 10 {
-        if !is_enough {
-            break;
-        }
-        let which = sequence.next(all.len());
-        let size = 16 + sequence.next(4081);
-        let (at, old) = all[which];
-        // SAFETY: lent before for that size, and replaced below.
-        unsafe { engine.free(at, old) };
-        match lend(engine, size) {
-            Some(at) => all[which] = (at, size),
-            None => {
-                all.swap_remove(which);
-                is_enough = false;
-            }
-        }
-    }
+    ready = ready.and_then(|()| (0..steps * 10).try_for_each(|_| crowd.replace()));
     let end = gate.leave();
-    for (at, size) in all {
+    for (at, size) in crowd.all {
         // SAFETY: lent above, and used no more.
         unsafe { engine.free(at, size) };
     }
-    is_enough.then_some((start, end, steps * 10))
+    ready.map(|()| (start, end, steps * 10))
 }
 
 /// A ring between two threads, as wide as what may be on its way: it costs each a load and a store.
