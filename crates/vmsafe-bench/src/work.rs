@@ -57,6 +57,7 @@ impl Work {
         match (self, threads) {
             (Self::Alternating, _) => Duration::from_millis(30),
             (_, 1) => Duration::from_micros(400),
+            (Self::Mixed, _) => Duration::from_millis(4),
             _ => Duration::from_millis(1),
         }
     }
@@ -265,8 +266,9 @@ fn mixed<E: Engine>(engine: &E, gate: &Gate, steps: usize) -> Option<Done> {
         all: Vec::with_capacity(1000),
     };
     let mut ready = (0..1000).try_for_each(|_| crowd.join());
-    // Each is replaced about once before it counts: what is measured is a crowd as it stays.
-    ready = ready.and_then(|()| (0..1000).try_for_each(|_| crowd.replace()));
+    // Each is replaced, and some often, before it counts: what is measured is a crowd as it stays.
+    let before = 1000 + steps * 10;
+    ready = ready.and_then(|()| (0..before).try_for_each(|_| crowd.replace()));
     // Who has not enough goes through the gates too: the others wait there.
     let start = gate.pass();
     ready = ready.and_then(|()| (0..steps * 10).try_for_each(|_| crowd.replace()));
