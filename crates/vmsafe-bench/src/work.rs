@@ -280,9 +280,10 @@ fn mixed<E: Engine>(engine: &E, gate: &Gate, steps: usize) -> Option<Done> {
     ready.map(|()| (start, end, steps * 10))
 }
 
-/// A ring between two threads, as wide as what may be on its way: it costs each a load and a store.
+/// A ring between two threads, long enough that each has work while the other does not run; it costs
+/// each a load and a store.
 fn handoff<E: Engine>(engine: &E, steps: usize) -> Option<Done> {
-    const RING: usize = 256;
+    const RING: usize = 2048;
     let ring: Vec<_> = (0..RING)
         .map(|_| AtomicPtr::new(std::ptr::null_mut::<u8>()))
         .collect();
