@@ -3,6 +3,8 @@
 //! Each byte is held as `byte ^ mask`, beside its mask. Neither array alone tells anything, and no
 //! plain copy exists that a page-out or a core dump of the scanner could carry away.
 
+use core::ops::Range;
+
 use zeroize::Zeroize;
 
 /// A growing store of masked bytes, addressed by position.
@@ -26,9 +28,12 @@ impl Masked {
         self.masked.len()
     }
 
-    /// The plain byte at `at`; the caller lets it live in a register only.
-    pub(crate) fn unmask(&self, at: usize) -> u8 {
-        self.masked[at] ^ self.mask[at]
+    /// The plain bytes of a part, one at a time; the caller lets each live in a register only.
+    pub(crate) fn plain(&self, part: Range<usize>) -> impl DoubleEndedIterator<Item = u8> + '_ {
+        let masked = self.masked[part.clone()].iter();
+        masked
+            .zip(&self.mask[part])
+            .map(|(masked, mask)| masked ^ mask)
     }
 
     /// Whether `window` stands at `at`.
@@ -120,7 +125,7 @@ mod tests {
         let plain = b"a secret of some length, to be masked";
         let mut store = Masked::default();
         store.extend(plain.iter().copied(), &mut MaskStream::new(7));
-        let back: Vec<u8> = (0..store.len()).map(|at| store.unmask(at)).collect();
+        let back: Vec<u8> = store.plain(0..store.len()).collect();
         assert_eq!(back, plain);
         assert_ne!(store.masked, plain);
         assert!(

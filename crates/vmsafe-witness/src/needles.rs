@@ -107,7 +107,7 @@ impl Needles {
 
     /// The plain bytes of each needle, one at a time.
     pub(crate) fn plain(&self, number: usize) -> impl DoubleEndedIterator<Item = u8> + '_ {
-        self.spans[number].clone().map(|at| self.store.unmask(at))
+        self.store.plain(self.spans[number].clone())
     }
 
     /// A seed for further masks.

@@ -29,11 +29,12 @@ use crate::checkpoint::Checkpoint;
 use crate::report::{Found, Gap, Progress, Report};
 use crate::searcher::Searcher;
 
+use pieces::clamp;
 pub(crate) use pieces::{Piece, Pieces, Step};
 pub(crate) use source::{ByteSource, Seekable, Stream};
 
-/// Bytes that are read at once.
-pub(crate) const BLOCK: usize = 512 * 1024;
+/// Bytes that are read at once: they stay in a core's second-level cache until they are searched.
+pub(crate) const BLOCK: usize = 256 * 1024;
 /// More workers than this wait for the reading.
 const MOST_WORKERS: usize = 4;
 
@@ -237,7 +238,8 @@ fn newly_found(searcher: &Searcher, piece: &Piece, buffer: &Buffer) -> Found {
     let bytes = piece.bytes(buffer);
     let end = piece.offset + bytes.len() as u64;
     let fresh_from = end - piece.fresh;
-    let mut hits = searcher.hits(piece.offset, bytes);
+    let fresh = bytes.len() - clamp(fresh_from - piece.offset);
+    let mut hits = searcher.hits(piece.offset, bytes, fresh);
     hits.retain(|hit| {
         if hit.whole {
             hit.end() > fresh_from
@@ -245,7 +247,7 @@ fn newly_found(searcher: &Searcher, piece: &Piece, buffer: &Buffer) -> Found {
             hit.end() >= fresh_from && (hit.end() < end || piece.is_last)
         }
     });
-    let mut keys = searcher.keys(piece.offset, bytes);
+    let mut keys = searcher.keys(piece.offset, bytes, fresh);
     keys.retain(|key| key.end() > fresh_from && (key.end() <= end || piece.is_last));
     Found { hits, keys }
 }

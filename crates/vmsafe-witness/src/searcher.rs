@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! needle    s e c r e t   k e y   o f   m i n e          every 8-byte window goes into
-//!           [-------------]                              a small hash filter
-//!             [-------------]  …
+//!           [-------------]                              a small hash filter, every eighth
+//!             [-------------]  …                         into an index
 //!
 //! memory    . . . . . . . . s e c r e t   k e y   o f   m i n e . . .
 //!           [-------------] [-------------] [-------------] [------   one look-up per 8 bytes
-//!                           ^ hit: compare with the needle, extend both ways
+//!                           ^ hit: look around it in the index, compare, extend both ways
 //! ```
 //!
 //! Wherever 15 bytes of a needle stand, one of the look-ups falls wholly inside them. Needles
@@ -18,7 +18,9 @@
 //! page. If a needle holds such a run, the look-ups go to the *borders* of each run in memory
 //! instead, since a needle that is not all alike holds a border too.
 
+mod filter;
 mod group;
+mod index;
 mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -78,6 +80,11 @@ impl Wanted {
             moduli: Vec::new(),
         }
     }
+
+    fn longest_prime(&self) -> usize {
+        let primes = self.moduli.iter().map(Modulus::overlap);
+        primes.max().unwrap_or(0)
+    }
 }
 
 /// One byte string to find, a part of the store.
@@ -100,6 +107,8 @@ struct Compiled {
     /// In the order of their place in the store.
     patterns: Vec<Pattern>,
     groups: Vec<Group>,
+    /// Bytes of the longest pattern.
+    longest: usize,
     wanted: Wanted,
 }
 
@@ -138,11 +147,13 @@ impl Searcher {
             }
         }
         let groups = Group::split(&store, &patterns, &mut masks);
+        let longest = patterns.iter().map(Pattern::len).max().unwrap_or(0);
         Self {
             compiled: Arc::new(Compiled {
                 store,
                 patterns,
                 groups,
+                longest,
                 wanted: wanted.clone(),
             }),
         }
@@ -153,17 +164,24 @@ impl Searcher {
     ///
     /// A fragment that lies within another hit is not reported.
     pub fn search(&self, base_offset: u64, bytes: &[u8], found: &mut dyn FnMut(Hit)) {
-        self.hits(base_offset, bytes).into_iter().for_each(found);
+        self.hits(base_offset, bytes, bytes.len())
+            .into_iter()
+            .for_each(found);
     }
 
     /// Reports each place in `bytes` where a key that was not known beforehand is recognised, by
     /// rising offset; of the kinds that the searcher was told to look for.
     pub fn search_keys(&self, base_offset: u64, bytes: &[u8], found: &mut dyn FnMut(KeyHit)) {
-        self.keys(base_offset, bytes).into_iter().for_each(found);
+        self.keys(base_offset, bytes, bytes.len())
+            .into_iter()
+            .for_each(found);
     }
 
-    pub(crate) fn hits(&self, base_offset: u64, bytes: &[u8]) -> Vec<Hit> {
+    /// What stands in `bytes` and ends in the last `fresh` of them. Of what ends before, some may
+    /// be given too.
+    pub(crate) fn hits(&self, base_offset: u64, bytes: &[u8], fresh: usize) -> Vec<Hit> {
         let compiled = &*self.compiled;
+        let (base_offset, bytes) = with_overlap(base_offset, bytes, fresh, compiled.longest);
         let mut matches = Vec::new();
         for group in &compiled.groups {
             group.search(compiled, bytes, &mut matches);
@@ -172,32 +190,27 @@ impl Searcher {
         settle(matches.iter().map(to_hit).collect())
     }
 
-    pub(crate) fn keys(&self, base_offset: u64, bytes: &[u8]) -> Vec<KeyHit> {
+    /// As [`Self::hits`], for keys.
+    pub(crate) fn keys(&self, base_offset: u64, bytes: &[u8], fresh: usize) -> Vec<KeyHit> {
+        let part = |overlap| with_overlap(base_offset, bytes, fresh, overlap);
+        let wanted = &self.compiled.wanted;
         let mut keys = Vec::new();
-        if self.compiled.wanted.schedules {
-            keys.extend(find_schedules(base_offset, bytes));
+        if wanted.schedules {
+            let (base, bytes) = part(schedule::OVERLAP);
+            keys.extend(find_schedules(base, bytes));
         }
-        if self.compiled.wanted.private_keys {
-            keys.extend(find_private_keys(base_offset, bytes));
+        if wanted.private_keys {
+            let (base, bytes) = part(private_key::OVERLAP);
+            keys.extend(find_private_keys(base, bytes));
         }
-        keys.extend(find_factors(
-            &self.compiled.wanted.moduli,
-            base_offset,
-            bytes,
-        ));
+        let (base, bytes) = part(wanted.longest_prime());
+        keys.extend(find_factors(&wanted.moduli, base, bytes));
         keys.sort_unstable();
         keys
     }
 
     /// How many bytes two adjacent pieces must share so that no hit is lost between them.
     pub(crate) fn overlap(&self) -> usize {
-        let longest = self
-            .compiled
-            .patterns
-            .iter()
-            .map(Pattern::len)
-            .max()
-            .unwrap_or(0);
         let wanted = &self.compiled.wanted;
         let schedule = if wanted.schedules {
             schedule::OVERLAP
@@ -209,14 +222,18 @@ impl Searcher {
         } else {
             0
         };
-        let prime = wanted
-            .moduli
-            .iter()
-            .map(Modulus::overlap)
-            .max()
-            .unwrap_or(0);
-        longest.max(schedule).max(private_key).max(prime)
+        let needle = self.compiled.longest;
+        needle
+            .max(schedule)
+            .max(private_key)
+            .max(wanted.longest_prime())
     }
+}
+
+/// The last `fresh` of the `bytes` and `overlap` more before them; and where that begins.
+fn with_overlap(base: u64, bytes: &[u8], fresh: usize, overlap: usize) -> (u64, &[u8]) {
+    let skip = bytes.len().saturating_sub(fresh + overlap);
+    (base + skip as u64, &bytes[skip..])
 }
 
 impl fmt::Debug for Searcher {

@@ -1,11 +1,13 @@
 //! One program doing one piece of work, and what it took.
 
 use std::fs;
+use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use wait4::Wait4;
 
 /// A program with its arguments, and what it should tell.
 pub(crate) struct Engine {
@@ -28,9 +30,6 @@ pub(crate) struct Run {
     pub(crate) peak_kib: u64,
 }
 
-/// What the kernel counts processor time in, a hundredth of a second on every Linux system.
-const TICK: Duration = Duration::from_millis(10);
-
 impl Engine {
     /// Whether its program is on this machine.
     pub(crate) fn is_there(&self) -> bool {
@@ -40,29 +39,29 @@ impl Engine {
 
     /// Runs it once, and checks what it found.
     pub(crate) fn run(&mut self, count: bool) -> anyhow::Result<()> {
-        let before = children_ticks()?;
         let start = Instant::now();
         let mut command = Command::new(&self.command[0]);
         // The locale in which grep is fastest.
         command.env("LC_ALL", "C").args(&self.command[1..]);
-        let child = command
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("cannot run {}", self.name))?;
         let pid = child.id();
         let watcher = thread::spawn(move || peak_of(pid));
-        let output = child.wait_with_output()?;
+        let mut told = Vec::new();
+        if let Some(output) = &mut child.stdout {
+            output.read_to_end(&mut told)?;
+        }
+        let used = child.wait4()?.rusage;
         let wall = start.elapsed();
         let peak_kib = watcher.join().unwrap_or(0);
-        let ticks = children_ticks()? - before;
-        let cpu = TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
-        self.check(&String::from_utf8_lossy(&output.stdout))?;
+        self.check(&String::from_utf8_lossy(&told))?;
         if count {
-            let cpu = cpu.max(TICK);
             self.runs.push(Run {
                 wall,
-                cpu,
+                cpu: used.utime + used.stime,
                 peak_kib,
             });
         }
@@ -119,15 +118,4 @@ fn peak_of(pid: u32) -> u64 {
         thread::sleep(Duration::from_millis(5));
     }
     peak
-}
-
-/// Processor time of the children that were waited for.
-fn children_ticks() -> anyhow::Result<u64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    // The name before the last bracket may hold anything; the fields are counted behind it.
-    let (_, fields) = stat.rsplit_once(')').context("no /proc/self/stat")?;
-    let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
-    let field = |nth: usize| fields.get(nth).and_then(|text| text.parse::<u64>().ok());
-    let (user, system) = (field(13), field(14));
-    Ok(user.context("no time")? + system.context("no time")?)
 }

@@ -1,14 +1,16 @@
 //! The fast part: where in memory could a private key be?
 //!
-//! Each format has a few bytes that every key in it holds. Two adjacent ones of each are tested at
-//! every place at once, which is vector work; where they stand, all of them are compared.
+//! Each format has a few bytes that every key in it holds. All of these are sought at once.
+
+use std::sync::LazyLock;
+
+use aho_corasick::packed::{self, Searcher};
+use aho_corasick::{AhoCorasick, Span};
 
 /// Bytes that a format cannot do without.
 #[derive(Debug)]
 pub(super) struct Marker {
     pub(super) bytes: &'static [u8],
-    /// The place of the two bytes that are tested first: the rarest.
-    pair: usize,
     pub(super) format: Format,
 }
 
@@ -23,12 +25,9 @@ pub(super) enum Format {
     Age,
 }
 
-const fn marker(bytes: &'static [u8], pair: usize, format: Format) -> Marker {
-    Marker {
-        bytes,
-        pair,
-        format,
-    }
+/// `_rarest` tells a reader which of the bytes are seldom seen elsewhere.
+const fn marker(bytes: &'static [u8], _rarest: usize, format: Format) -> Marker {
+    Marker { bytes, format }
 }
 
 const MARKERS: [Marker; 9] = [
@@ -49,67 +48,40 @@ const MARKERS: [Marker; 9] = [
     marker(super::age::PREFIX, 3, Format::Age),
 ];
 
-const STEP: usize = 64;
+/// Looks for all markers at once, with vector instructions where the processor has them.
+enum Sought {
+    Packed(Searcher),
+    ByteByByte(AhoCorasick),
+}
+
+static SOUGHT: LazyLock<Sought> = LazyLock::new(|| {
+    let markers = || MARKERS.iter().map(|marker| marker.bytes);
+    match packed::Config::new().builder().extend(markers()).build() {
+        Some(searcher) => Sought::Packed(searcher),
+        None => Sought::ByteByByte(AhoCorasick::new(markers()).expect("they are few and short")),
+    }
+});
+
+impl Sought {
+    /// The first marker from `at` on: its number and place.
+    fn first(&self, hay: &[u8], at: usize) -> Option<(usize, usize)> {
+        let span = Span::from(at..hay.len());
+        let found = match self {
+            Self::Packed(searcher) => searcher.find_in(hay, span),
+            Self::ByteByByte(searcher) => searcher.find(aho_corasick::Input::new(hay).span(span)),
+        }?;
+        Some((found.pattern().as_usize(), found.start()))
+    }
+}
 
 /// Calls `found` with each marker and the place where it begins.
 pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Marker, usize)) {
-    // The vector instructions that this processor has.
-    let vectors = pulp::Arch::new();
+    let markers: &'static [Marker] = &MARKERS;
     let mut at = 0;
-    loop {
-        at = vectors.dispatch(Next { hay, at });
-        if at >= hay.len() {
-            break;
-        }
-        report(hay, at..hay.len().min(at + STEP), found);
-        at += STEP;
-    }
-}
-
-/// The search for the next step that holds a pair, or for the end.
-struct Next<'a> {
-    hay: &'a [u8],
-    at: usize,
-}
-
-impl pulp::NullaryFnOnce for Next<'_> {
-    type Output = usize;
-
-    #[inline(always)]
-    fn call(self) -> usize {
-        let mut at = self.at;
-        while let Some(chunk) = self.hay.get(at..at + STEP + 1) {
-            let mut any = [0_u8; STEP];
-            for marker in &MARKERS {
-                let (one, other) = (marker.bytes[marker.pair], marker.bytes[marker.pair + 1]);
-                for nth in 0..STEP {
-                    any[nth] |= u8::from(chunk[nth] == one) & u8::from(chunk[nth + 1] == other);
-                }
-            }
-            if any.iter().fold(0, |any, one| any | one) != 0 {
-                break;
-            }
-            at += STEP;
-        }
-        at
-    }
-}
-
-#[cold]
-fn report(
-    hay: &[u8],
-    places: core::ops::Range<usize>,
-    found: &mut dyn FnMut(&'static Marker, usize),
-) {
-    for at in places {
-        for marker in &MARKERS {
-            let Some(start) = at.checked_sub(marker.pair) else {
-                continue;
-            };
-            if hay[start..].starts_with(marker.bytes) {
-                found(marker, start);
-            }
-        }
+    while let Some((number, place)) = SOUGHT.first(hay, at) {
+        found(&markers[number], place);
+        // Markers may overlap.
+        at = place + 1;
     }
 }
 

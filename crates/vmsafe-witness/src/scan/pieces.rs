@@ -259,6 +259,6 @@ impl<S: ByteSource> Pieces<S> {
 }
 
 /// Lengths inside a block fit `usize`.
-fn clamp(len: u64) -> usize {
+pub(super) fn clamp(len: u64) -> usize {
     usize::try_from(len).unwrap_or(usize::MAX)
 }

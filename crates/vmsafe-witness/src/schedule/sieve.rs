@@ -9,7 +9,10 @@
 //!
 //! is zero over runs of 8, 12 or 20 bytes, in any schedule, in either byte order, and before or
 //! after `InvMixColumns`, since that is linear. Each such run holds an aligned word of zeros,
-//! wherever the schedule begins: only aligned words need testing, and that is vector work.
+//! wherever the schedule begins, and a run of 12 bytes two adjacent ones: only aligned words need
+//! testing, and that is vector work.
+
+use pulp::bytemuck::pod_read_unaligned;
 
 use super::layout::Order;
 
@@ -79,11 +82,15 @@ pub(super) const RELATIONS: [Relation; 6] = [
     },
 ];
 
-/// The words that one step tests, and how far behind them a relation reaches.
-const STEP: usize = 16;
-const REACH: usize = 9;
+/// The words that one step tests, and how far behind them it looks: a relation's distance, and one
+/// word more for a pair.
+const STEP: usize = 32;
+const REACH: usize = 10;
 const STEP_BYTES: usize = 4 * STEP;
 const REACH_BYTES: usize = 4 * REACH;
+
+/// The shortest run that holds two adjacent aligned words, wherever it begins.
+const PAIR: usize = 11;
 
 /// Longer runs are no schedule: at each end of a run chance can only add what is left of the next
 /// word.
@@ -97,23 +104,45 @@ impl Relation {
         hay: &[u8],
         at: usize,
     ) -> Result<core::ops::Range<usize>, usize> {
+        // One byte more than it may have is enough to see that a run is too long.
+        let most = self.run + MOST_EXTRA + 1;
+        let behind = self.zeros(hay, at, most);
         let is_zero = |&p: &usize| self.sum(hay, p) == Some(0);
-        let behind = (at..hay.len()).take_while(is_zero).count();
-        let before = (0..at)
+        let before = (at.saturating_sub(most)..at)
             .rev()
-            .take(self.run + MOST_EXTRA)
             .take_while(is_zero)
             .count();
         let run = at - before..at + behind;
-        if (self.run..=self.run + MOST_EXTRA).contains(&run.len()) {
+        if (self.run..most).contains(&run.len()) {
             Ok(run)
         } else {
             Err(run.end)
         }
     }
 
+    /// How many sums from `at` on are zero, `most` at most.
+    fn zeros(&self, hay: &[u8], at: usize, most: usize) -> usize {
+        let mut count = 0;
+        while count < most {
+            let Some(sum) = self.sum_of_eight(hay, at + count) else {
+                let is_zero = |p: &usize| self.sum(hay, *p) == Some(0);
+                return count + (at + count..at + most).take_while(is_zero).count();
+            };
+            if sum != 0 {
+                return (count + sum.trailing_zeros() as usize / 8).min(most);
+            }
+            count += 8;
+        }
+        most
+    }
+
     fn sum(&self, hay: &[u8], p: usize) -> Option<u8> {
         Some(hay.get(p)? ^ hay.get(p + 4 * self.a)? ^ hay.get(p + 4 * self.b)?)
+    }
+
+    fn sum_of_eight(&self, hay: &[u8], p: usize) -> Option<u64> {
+        let eight = |at: usize| Some(u64::from_le_bytes(*hay.get(at..)?.first_chunk()?));
+        Some(eight(p)? ^ eight(p + 4 * self.a)? ^ eight(p + 4 * self.b)?)
     }
 }
 
@@ -153,15 +182,15 @@ struct Next<'a> {
     at: usize,
 }
 
-impl pulp::NullaryFnOnce for Next<'_> {
+impl pulp::WithSimd for Next<'_> {
     type Output = usize;
 
     #[inline(always)]
-    fn call(self) -> usize {
+    fn with_simd<S: pulp::Simd>(self, simd: S) -> usize {
         let mut at = self.at;
-        while let Some(chunk) = self.hay.get(at..at + STEP_BYTES + REACH_BYTES) {
-            if any_zero(&words(chunk)) {
-                return at;
+        while let Some(chunk) = self.hay[at..].first_chunk() {
+            if any_zero(simd, chunk) {
+                break;
             }
             at += STEP_BYTES;
         }
@@ -169,33 +198,53 @@ impl pulp::NullaryFnOnce for Next<'_> {
     }
 }
 
-#[inline(always)]
-fn words(chunk: &[u8]) -> [u32; STEP + REACH] {
-    let bytes = chunk.as_chunks().0;
-    core::array::from_fn(|nth| u32::from_le_bytes(bytes[nth]))
-}
-
 /// Whether a word of any relation is zero.
 #[inline(always)]
-fn any_zero(words: &[u32; STEP + REACH]) -> bool {
-    let mut zeros = [0_u32; STEP];
-    for relation in &RELATIONS {
-        for nth in 0..STEP {
-            let sum = words[nth] ^ words[nth + relation.a] ^ words[nth + relation.b];
-            zeros[nth] |= u32::from(sum == 0);
-        }
+fn any_zero<S: pulp::Simd>(simd: S, chunk: &[u8; STEP_BYTES + REACH_BYTES]) -> bool {
+    let mut least = simd.splat_u32s(u32::MAX);
+    let mut base = 0;
+    while base < STEP_BYTES {
+        let words = |distance: usize| -> S::u32s {
+            let start = base + 4 * distance;
+            pod_read_unaligned(&chunk[start..start + 4 * S::U32_LANES])
+        };
+        let first = words(0);
+        let mut take = |relation: &Relation| {
+            let two = simd.xor_u32s(first, words(relation.a));
+            let sum = simd.xor_u32s(two, words(relation.b));
+            least = simd.min_u32s(least, sum);
+        };
+        // One by one: only so are the distances known to the compiler.
+        take(&RELATIONS[0]);
+        take(&RELATIONS[1]);
+        take(&RELATIONS[2]);
+        take(&RELATIONS[3]);
+        take(&RELATIONS[4]);
+        take(&RELATIONS[5]);
+        base += 4 * S::U32_LANES;
     }
-    zeros.iter().fold(0, |any, zero| any | zero) != 0
+    let zeros = simd.equal_u32s(least, simd.splat_u32s(0));
+    simd.first_true_m32s(zeros) < S::U32_LANES
 }
 
 #[cold]
 fn report(chunk: &[u8], base: usize, found: &mut dyn FnMut(&'static Relation, usize)) {
-    let words = words(chunk);
+    let bytes = chunk.as_chunks().0;
+    let words: [u32; STEP + REACH] = core::array::from_fn(|nth| u32::from_le_bytes(bytes[nth]));
     for relation in &RELATIONS {
-        for nth in 0..STEP {
-            if words[nth] ^ words[nth + relation.a] ^ words[nth + relation.b] == 0 {
-                found(relation, base + 4 * nth);
-            }
+        let zeros = (0..=STEP).fold(0_u64, |zeros, nth| {
+            let sum = words[nth] ^ words[nth + relation.a] ^ words[nth + relation.b];
+            zeros | u64::from(sum == 0) << nth
+        });
+        let mut places = if relation.run < PAIR {
+            zeros
+        } else {
+            zeros & zeros >> 1
+        };
+        places &= (1 << STEP) - 1;
+        while places != 0 {
+            found(relation, base + 4 * places.trailing_zeros() as usize);
+            places &= places - 1;
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use core::ops::Range;
 
-use super::windows::{WINDOW, Windows, load, repeated_byte};
+use super::filter::Filter;
+use super::windows::{WINDOW, Windows, is_text, load, repeated_byte};
 use super::{Compiled, Match, Pattern};
 use crate::masked::{MaskStream, Masked};
 
@@ -35,7 +36,7 @@ impl Group {
             let spans: Vec<Range<usize>> = same.map(|pattern| pattern.start..pattern.end).collect();
             if !spans.is_empty() {
                 groups.push(Self {
-                    windows: Windows::build(store, &spans, masks),
+                    windows: Windows::build(store, &spans, stride, masks),
                     stride,
                 });
             }
@@ -60,7 +61,7 @@ impl Group {
     }
 }
 
-/// One way through one piece of memory.
+/// One way through one piece of memory: it looks at all windows that are text, or at all others.
 struct Sweep<'a> {
     windows: &'a Windows,
     compiled: &'a Compiled,
@@ -68,33 +69,88 @@ struct Sweep<'a> {
     matches: &'a mut Vec<Match>,
 }
 
+/// The search for the next batch with a window that passes; gives its place and which windows of
+/// it passed: none at the first place where no whole batch is left.
+struct Next<'a, const STRIDE: usize, const TEXT: bool> {
+    filter: &'a Filter,
+    hay: &'a [u8],
+    at: usize,
+    /// Much of any disk is empty. Zeros that a needle holds are looked at by their borders.
+    skip_zeros: bool,
+}
+
+impl<const STRIDE: usize, const TEXT: bool> pulp::NullaryFnOnce for Next<'_, STRIDE, TEXT> {
+    type Output = (usize, u32);
+
+    #[inline(always)]
+    fn call(self) -> (usize, u32) {
+        let mut at = self.at;
+        while let Some(batch) = self.hay.get(at..at + BATCH * STRIDE + WINDOW) {
+            let windows: [u64; BATCH] = core::array::from_fn(|nth| load(&batch[nth * STRIDE..]));
+            let is_empty = || windows.iter().fold(0, |any, window| any | window) == 0;
+            let may_pass = if TEXT {
+                windows.iter().fold(false, |any, &w| any | is_text(w))
+                    && !(self.skip_zeros && is_empty())
+            } else {
+                let passes = |any, &window| any | self.filter.passes(window);
+                windows.iter().fold(0, passes) != 0
+            };
+            if may_pass {
+                let passed = which::<TEXT>(self.filter, &windows);
+                if passed != 0 {
+                    return (at, passed);
+                }
+            }
+            at += BATCH * STRIDE;
+        }
+        (at, 0)
+    }
+}
+
+/// A bit for each window that passes.
+#[inline(never)]
+fn which<const TEXT: bool>(filter: &Filter, windows: &[u64; BATCH]) -> u32 {
+    let each = windows.iter().enumerate();
+    each.fold(0, |bits, (nth, &window)| {
+        let passes = is_text(window) == TEXT && filter.passes(window) != 0;
+        bits | u32::from(passes) << nth
+    })
+}
+
 impl Sweep<'_> {
     fn run<const STRIDE: usize>(&mut self) {
-        let span = BATCH * STRIDE;
-        // Much of any disk is empty. Zeros that a needle holds are looked at by their borders.
-        let skip_zeros = !self.windows.has_run_of(0);
-        let mut at = 0;
-        while let Some(batch) = self.hay.get(at..at + span + WINDOW) {
-            let windows: [u64; BATCH] = core::array::from_fn(|nth| load(&batch[nth * STRIDE..]));
-            if skip_zeros && windows.iter().fold(0, |any, window| any | window) == 0 {
-                at += span;
-                continue;
-            }
-            let mut passed = 0_u32;
-            for (nth, window) in windows.into_iter().enumerate() {
-                passed |= u32::from(self.windows.passes(window)) << nth;
-            }
-            let next = at + span;
-            at = if passed == 0 {
-                next
-            } else {
-                self.check_batch(at, STRIDE, passed, next)
-            };
+        let Windows { binary, text, .. } = self.windows;
+        if !binary.is_empty() {
+            self.run_with::<STRIDE, false>(binary);
         }
-        while at + WINDOW <= self.hay.len() {
-            let passes = self.windows.passes(load(&self.hay[at..]));
+        if !text.is_empty() {
+            self.run_with::<STRIDE, true>(text);
+        }
+    }
+
+    fn run_with<const STRIDE: usize, const TEXT: bool>(&mut self, filter: &Filter) {
+        // The vector instructions that this processor has.
+        let vectors = pulp::Arch::new();
+        let skip_zeros = !self.windows.has_run_of(0);
+        let hay = self.hay;
+        let mut at = 0;
+        loop {
+            let (place, passed) = vectors.dispatch(Next::<STRIDE, TEXT> {
+                filter,
+                hay,
+                at,
+                skip_zeros,
+            });
+            at = place;
+            if passed == 0 {
+                break;
+            }
+            at = self.check_batch(at, STRIDE, passed, at + BATCH * STRIDE);
+        }
+        while at + WINDOW <= hay.len() {
+            let window = load(&hay[at..]);
             let next = at + STRIDE;
-            at = if passes {
+            at = if is_text(window) == TEXT && filter.passes(window) != 0 {
                 self.check(at, STRIDE, next)
             } else {
                 next
@@ -123,7 +179,7 @@ impl Sweep<'_> {
     fn check(&mut self, at: usize, stride: usize, next: usize) -> usize {
         let window = load(&self.hay[at..]);
         let Some(byte) = repeated_byte(window) else {
-            self.compare(at, window);
+            self.compare_around(at, stride);
             return next;
         };
         if !self.windows.has_run_of(byte) {
@@ -151,10 +207,18 @@ impl Sweep<'_> {
         }
     }
 
+    /// Compares at each window less than `stride` bytes from `at`: of a part of a pattern that
+    /// holds the window at `at`, one of them is in the index.
+    fn compare_around(&mut self, at: usize, stride: usize) {
+        let last = (at + stride - 1).min(self.hay.len() - WINDOW);
+        for near in at.saturating_sub(stride - 1)..=last {
+            self.compare(near, load(&self.hay[near..]));
+        }
+    }
+
     fn compare(&mut self, at: usize, window: u64) {
-        for &stored in self.windows.candidates(window) {
-            self.compiled
-                .extend(self.hay, at, stored as usize, self.matches);
+        for stored in self.windows.index.candidates(window) {
+            self.compiled.extend(self.hay, at, stored, self.matches);
         }
     }
 }

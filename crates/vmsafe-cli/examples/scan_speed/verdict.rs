@@ -1,0 +1,165 @@
+//! What is asked of the speed, as ratios within one run.
+
+use serde_json::json;
+
+use crate::engine::Engine;
+
+/// One work of one engine.
+type Subject = (&'static str, &'static str);
+
+/// A speed that must be so many times another.
+struct Demand {
+    ours: Subject,
+    other: Subject,
+    by: By,
+    least: f64,
+}
+
+#[derive(Clone, Copy)]
+enum By {
+    Wall,
+    Core,
+}
+
+const ALL_FORMS: &str = "vmsafe, all forms";
+
+const fn demand(ours: Subject, least: f64, other: Subject, by: By) -> Demand {
+    Demand {
+        ours,
+        other,
+        by,
+        least,
+    }
+}
+
+const DEMANDS: [Demand; 13] = [
+    demand(
+        ("1 needle", "vmsafe"),
+        1.0,
+        ("1 needle", "ripgrep"),
+        By::Core,
+    ),
+    demand(
+        ("1 needle", "vmsafe"),
+        1.0,
+        ("1 needle", "ripgrep"),
+        By::Wall,
+    ),
+    demand(
+        ("100 needles", ALL_FORMS),
+        3.0,
+        ("100 needles", "ripgrep"),
+        By::Core,
+    ),
+    demand(
+        ("100 needles", ALL_FORMS),
+        3.0,
+        ("100 needles", "grep"),
+        By::Core,
+    ),
+    demand(
+        ("100 needles", ALL_FORMS),
+        3.0,
+        ("100 needles", "yara"),
+        By::Core,
+    ),
+    demand(
+        ("1000 needles", "vmsafe"),
+        1.0,
+        ("1 needle", "grep"),
+        By::Wall,
+    ),
+    demand(
+        ("10000 needles", "vmsafe"),
+        1.0,
+        ("100 needles", "vmsafe"),
+        By::Core,
+    ),
+    demand(
+        ("10000 needles", ALL_FORMS),
+        1.0,
+        ("100 needles", ALL_FORMS),
+        By::Core,
+    ),
+    demand(
+        ("10000 needles", ALL_FORMS),
+        1.0,
+        ("100 needles", ALL_FORMS),
+        By::Wall,
+    ),
+    demand(
+        ("unknown keys", "vmsafe"),
+        300.0,
+        ("unknown keys", "aeskeyfind"),
+        By::Core,
+    ),
+    demand(
+        ("unknown keys", "vmsafe"),
+        300.0,
+        ("unknown keys", "findaes"),
+        By::Core,
+    ),
+    demand(
+        ("unknown keys", "vmsafe"),
+        60.0,
+        ("unknown keys", "bulk_extractor"),
+        By::Core,
+    ),
+    demand(("all at once", "vmsafe"), 0.7, ("read", "cat"), By::Wall),
+];
+
+/// The most memory that a scan may take, in MiB.
+const MOST_MIB: f64 = 64.0;
+
+impl Demand {
+    /// How many times as fast, if both engines ran.
+    fn ratio(&self, engines: &[Engine]) -> Option<f64> {
+        let speed = |(work, name): Subject| {
+            let engine = engines
+                .iter()
+                .find(|one| one.work == work && one.name == name)?;
+            let (wall, core) = engine.speeds();
+            Some(match self.by {
+                By::Wall => wall,
+                By::Core => core,
+            })
+        };
+        Some(speed(self.ours)? / speed(self.other)?)
+    }
+}
+
+pub(crate) fn tell(engines: &[Engine], as_json: bool) {
+    for demand in &DEMANDS {
+        let by = match demand.by {
+            By::Wall => "by the clock",
+            By::Core => "per core",
+        };
+        let (ours, other) = (demand.ours, demand.other);
+        let what = format!("{}, {} : {}, {}, {by}", ours.0, ours.1, other.0, other.1);
+        match demand.ratio(engines) {
+            Some(ratio) => judge(&what, ratio, demand.least, ratio >= demand.least, as_json),
+            None => eprintln!("not measured: {what}"),
+        }
+    }
+    let ours = engines.iter().filter(|one| one.name.starts_with("vmsafe"));
+    let peak = ours.map(Engine::peak_mib).fold(0.0, f64::max);
+    judge(
+        "peak memory in MiB, at most",
+        peak,
+        MOST_MIB,
+        peak <= MOST_MIB,
+        as_json,
+    );
+}
+
+fn judge(what: &str, is: f64, asked: f64, holds: bool, as_json: bool) {
+    if as_json {
+        println!(
+            "{}",
+            json!({ "demand": what, "asked": asked, "is": is, "holds": holds })
+        );
+    } else {
+        let verdict = if holds { "holds" } else { "FAILS" };
+        println!("{what:<80} {asked:>7.1} {is:>7.2}  {verdict}");
+    }
+}

@@ -1,0 +1,75 @@
+//! A set of windows that says "perhaps" fast.
+
+use crate::masked::MaskStream;
+
+/// A window sets two bits of one word, and there are at least this many bits for each window: one
+/// in a few hundred foreign windows passes.
+const BITS_PER_WINDOW: usize = 32;
+/// Words, as powers of two: from 4 KiB, which any first-level cache holds, to 8 MiB.
+const FEWEST_WORDS: u32 = 9;
+const MOST_WORDS: u32 = 20;
+
+/// A Bloom filter that looks at one word only. It holds hashes, no byte of a pattern.
+pub(super) struct Filter {
+    words: Box<[u64]>,
+    shift: u32,
+    key: u64,
+    factor: u64,
+    is_empty: bool,
+}
+
+impl Filter {
+    /// An empty filter with room for `count` windows.
+    pub(super) fn with_room(count: usize, masks: &mut MaskStream) -> Self {
+        let words = (count * BITS_PER_WINDOW).div_ceil(64).max(1);
+        let bits = words
+            .next_power_of_two()
+            .ilog2()
+            .clamp(FEWEST_WORDS, MOST_WORDS);
+        Self {
+            words: vec![0; 1 << bits].into(),
+            shift: 64 - bits,
+            key: masks.next_word(),
+            factor: masks.next_word() | 1,
+            is_empty: true,
+        }
+    }
+
+    /// Whether nothing was inserted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    pub(super) fn insert(&mut self, window: u64) {
+        let hash = self.hash(window);
+        self.words[self.place(hash)] |= 1 << (hash >> 32 & 63) | 1 << (hash >> 38 & 63);
+        self.is_empty = false;
+    }
+
+    /// 1 if `window` may have been inserted, else 0.
+    #[inline(always)]
+    pub(super) fn passes(&self, window: u64) -> u64 {
+        if self.words.is_empty() {
+            return 0;
+        }
+        let hash = self.hash(window);
+        let word = self.words[self.place(hash)];
+        word >> (hash >> 32 & 63) & word >> (hash >> 38 & 63) & 1
+    }
+
+    #[inline(always)]
+    fn hash(&self, window: u64) -> u64 {
+        (window ^ self.key).wrapping_mul(self.factor)
+    }
+
+    /// The highest bits, which depend on every byte of the window. The mask takes nothing away: by
+    /// it the compiler sees that this is a place.
+    #[inline(always)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most MOST_WORDS bits remain"
+    )]
+    fn place(&self, hash: u64) -> usize {
+        (hash >> self.shift) as usize & (self.words.len() - 1)
+    }
+}
