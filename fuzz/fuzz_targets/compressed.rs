@@ -1,4 +1,5 @@
-//! Compressed streams: any bytes end in content or in an error, in bounded memory.
+//! Compressed streams: any bytes, also behind the beginning of a right frame, end in content or in
+//! an error, in bounded memory.
 #![no_main]
 
 use std::io::{self, Read};
@@ -6,10 +7,22 @@ use std::io::{self, Read};
 use libfuzzer_sys::fuzz_target;
 use vmsafe_witness::Compression;
 
-fuzz_target!(|stream: &[u8]| {
-    if let Some(compression) = Compression::detect(stream) {
+const HEADS: [&[u8]; 7] = [
+    b"",
+    b"\x1f\x8b\x08",
+    b"\x1f\x8b\x08\0\0\0\0\0\0\xff",
+    b"\x28\xb5\x2f\xfd",
+    b"\x28\xb5\x2f\xfd\0\x58",
+    b"\x04\x22\x4d\x18",
+    b"\x04\x22\x4d\x18\x60\x40\x82",
+];
+
+fuzz_target!(|input: (u8, &[u8])| {
+    let (which, rest) = input;
+    let stream = [HEADS[usize::from(which) % HEADS.len()], rest].concat();
+    if let Some(compression) = Compression::detect(&stream) {
         // A few bytes can stand for gigabytes; the first ones tell enough.
-        let mut content = compression.reader(stream).take(8 << 20);
+        let mut content = compression.reader(&stream[..]).take(8 << 20);
         let _ = io::copy(&mut content, &mut io::sink());
     }
 });

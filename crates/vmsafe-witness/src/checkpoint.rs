@@ -149,7 +149,7 @@ impl Checkpoint {
             }
             "hit" if report.hits.len() < Report::MOST_HITS => report.hits.push(read_hit(rest)?),
             "key" if report.keys.len() < Report::MOST_HITS => report.keys.push(read_key(rest)?),
-            "gap" => {
+            "gap" if report.gaps.len() < Report::MOST_GAPS => {
                 let mut fields = rest.splitn(3, ' ');
                 let (offset, len) = (number(&mut fields)?, number(&mut fields)?);
                 offset.checked_add(len)?;

@@ -99,6 +99,12 @@ impl Modulus {
         Self::new(&public_modulus(key).ok_or(ModulusError::Unknown)?)
     }
 
+    /// What findings of its key are told by, in every form.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
     /// Words of each prime.
     fn half(&self) -> usize {
         self.words.len() / 2

@@ -98,6 +98,8 @@ pub enum KeyForm {
     OpenSsh,
     /// A packet of OpenPGP.
     OpenPgp,
+    /// An S-expression, as libgcrypt keeps a key in memory or writes it to a file.
+    Expression,
     /// The text of an identity of age.
     AgeIdentity,
     /// A prime of a given modulus, as a number in memory.
@@ -106,7 +108,7 @@ pub enum KeyForm {
 
 impl KeyForm {
     /// Every form.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Schedule,
         Self::ScheduleSwapped,
         Self::ReversedSchedule,
@@ -117,6 +119,7 @@ impl KeyForm {
         Self::Pem,
         Self::OpenSsh,
         Self::OpenPgp,
+        Self::Expression,
         Self::AgeIdentity,
         Self::Prime,
     ];
@@ -135,6 +138,7 @@ impl KeyForm {
             Self::Pem => "pem",
             Self::OpenSsh => "openssh",
             Self::OpenPgp => "openpgp",
+            Self::Expression => "s-expression",
             Self::AgeIdentity => "age-identity",
             Self::Prime => "prime",
         }

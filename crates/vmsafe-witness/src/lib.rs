@@ -41,9 +41,9 @@
 //! | scan what it really is: swap, core dump, compressed | [`Medium::detect`], [`Medium::scan`] |
 //! | say what an offset is: swap slot, address, thread | [`Medium::place`] |
 //! | scan the data of a sparse file, or go on after a stop | [`scan_ranges`], [`Checkpoint`] |
-//! | scan a live process | [`scan_process`] |
+//! | scan a live process, or watch that | [`scan_process`], [`mappings`], [`scan_mappings`] |
 //! | find the primes of a public RSA key in memory | [`Modulus`], [`Wanted::moduli`] |
-//! | report to a CI system | [`to_sarif`] |
+//! | report to a CI system | [`to_sarif`], or piece by piece [`Sarif`] |
 //!
 //! # What it does not do
 //!
@@ -78,8 +78,10 @@ pub use medium::{
     Compression, CoreDump, CorePlace, Medium, Place, SwapHeader, SwapPlace, SwapState, Thread,
 };
 pub use needles::{LONGEST_NEEDLE, NeedleError, NeedleId, Needles, SHORTEST_NEEDLE};
-pub use process::{ProcessHit, ProcessKey, ProcessReport, scan_process};
+pub use process::{
+    Mapping, ProcessHit, ProcessKey, ProcessReport, mappings, scan_mappings, scan_process,
+};
 pub use report::{Gap, Progress, Report};
-pub use sarif::{Scanned, to_sarif};
+pub use sarif::{Sarif, SarifResult, Scanned, to_sarif};
 pub use scan::{scan_file, scan_ranges, scan_seekable, scan_stream};
 pub use searcher::{FEWEST_CHANGES, SHORTEST_FRAGMENT, Searcher, Wanted};

@@ -6,6 +6,7 @@
 
 mod age;
 mod der;
+mod expression;
 mod markers;
 mod openpgp;
 mod openssh;
@@ -92,6 +93,10 @@ fn recognise(hay: &[u8], format: Format, at: usize) -> Option<(usize, KeyForm, R
         Format::OpenPgpCurve => {
             let (start, key) = openpgp::around_curve(hay, at)?;
             (start, KeyForm::OpenPgp, key)
+        }
+        Format::Expression => {
+            let key = expression::recognise(&hay[at..])?;
+            (at, KeyForm::Expression, key)
         }
         Format::Age => (at, KeyForm::AgeIdentity, age::recognise(&hay[at..])?),
     };

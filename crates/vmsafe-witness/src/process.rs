@@ -4,6 +4,7 @@ mod maps;
 #[cfg(test)]
 mod tests;
 
+use core::cell::Cell;
 use core::ops::Range;
 use std::fs::File;
 use std::io;
@@ -11,11 +12,11 @@ use std::io;
 use crate::buffer::Buffer;
 use crate::hit::Hit;
 use crate::keys::KeyHit;
-use crate::report::{Gap, Report};
+use crate::report::{Gap, Progress, Report};
 use crate::scan::{BLOCK, Pieces, Seekable, scan_alone};
 use crate::searcher::Searcher;
 
-use maps::{Mapping, read_maps};
+pub use maps::{Mapping, mappings};
 
 /// A hit in the memory of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +71,23 @@ pub struct ProcessReport {
 /// If `/proc/PID/maps` or `/proc/PID/mem` cannot be opened: no such process, or no right to trace
 /// it.
 pub fn scan_process(searcher: &Searcher, pid: u32) -> io::Result<ProcessReport> {
+    let mappings = mappings(pid)?;
+    let report = scan_mappings(searcher, pid, &mappings, &mut |_| {})?;
+    Ok(with_names(report, &mappings))
+}
+
+/// As [`scan_process`], of the `mappings` given, by rising address; `progress` is called after each
+/// block. Offsets are addresses: [`Mapping::of`] tells what they belong to.
+///
+/// # Errors
+///
+/// If `/proc/PID/mem` cannot be opened.
+pub fn scan_mappings(
+    searcher: &Searcher,
+    pid: u32,
+    mappings: &[Mapping],
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> io::Result<Report> {
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let mut buffer = Buffer::new(searcher.overlap(), BLOCK);
     let source = Seekable::new(memory, u64::MAX);
@@ -81,9 +99,12 @@ pub fn scan_process(searcher: &Searcher, pid: u32) -> io::Result<ProcessReport> 
         &[]
     };
 
-    let mappings = read_maps(pid)?;
-    let mut report = Report::default();
-    for range in joined(&mappings) {
+    let stop = Cell::new(false);
+    let mut report = Report {
+        total_bytes: Some(mappings.iter().map(Mapping::len).sum()),
+        ..Report::default()
+    };
+    for range in joined(mappings) {
         for (range, is_own) in without(range, own) {
             if is_own {
                 let because = "the scanner's own read buffer".to_owned();
@@ -95,11 +116,19 @@ pub fn scan_process(searcher: &Searcher, pid: u32) -> io::Result<ProcessReport> 
                 });
             } else {
                 pieces.restart(range);
-                scan_alone(searcher, &mut pieces, &mut buffer, &mut report);
+                scan_alone(
+                    searcher,
+                    &mut pieces,
+                    &mut buffer,
+                    &mut report,
+                    &stop,
+                    progress,
+                );
             }
         }
     }
-    Ok(with_names(report, &mappings))
+    report.sort();
+    Ok(report)
 }
 
 /// The mapped ranges, adjacent ones joined: a secret may lie across a border that only a change of
@@ -136,12 +165,12 @@ fn without(range: Range<u64>, own: &[Range<u64>]) -> Vec<(Range<u64>, bool)> {
     parts
 }
 
-fn with_names(mut report: Report, mappings: &[Mapping]) -> ProcessReport {
-    report.sort();
+fn with_names(report: Report, mappings: &[Mapping]) -> ProcessReport {
     let at = |offset: u64| {
-        let after = mappings.partition_point(|mapping| mapping.range.start <= offset);
-        let mapping = &mappings[after - 1];
-        (mapping.name.clone(), mapping.permissions.clone())
+        let mapping = Mapping::of(mappings, offset);
+        mapping.map_or_else(Default::default, |mapping| {
+            (mapping.name.clone(), mapping.permissions.clone())
+        })
     };
     let name_hit = |hit: Hit| {
         let (mapping, permissions) = at(hit.offset);
@@ -161,10 +190,7 @@ fn with_names(mut report: Report, mappings: &[Mapping]) -> ProcessReport {
     };
     ProcessReport {
         covered_bytes: report.covered_bytes,
-        total_bytes: mappings
-            .iter()
-            .map(|mapping| mapping.range.end - mapping.range.start)
-            .sum(),
+        total_bytes: report.total_bytes.unwrap_or(0),
         hits: report.hits.into_iter().map(name_hit).collect(),
         hit_count: report.hit_count,
         keys: report.keys.into_iter().map(name_key).collect(),

@@ -86,6 +86,10 @@ impl Report {
     /// one beyond this number, passes through [`Progress::fresh`].
     pub const MOST_HITS: usize = 100_000;
 
+    /// The most gaps that are told apart: on a medium that is bad at every other page, further ones
+    /// make the last one longer.
+    pub const MOST_GAPS: usize = 10_000;
+
     /// Whether every byte was searched. Without that, no hit does not mean clean.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -96,7 +100,8 @@ impl Report {
     }
 
     /// The report on what could not be read at all.
-    pub(crate) fn unread(error: &std::io::Error) -> Self {
+    #[must_use]
+    pub fn unread(error: &std::io::Error) -> Self {
         let gap = Gap {
             offset: 0,
             len: 0,
@@ -123,15 +128,51 @@ impl Report {
         self.keys.sort_unstable();
     }
 
-    /// Adds a gap; one that continues the last for the same reason makes it longer.
+    /// Adds a gap; one that continues the last for the same reason makes it longer, and so does any
+    /// beyond the most that are told apart: it then covers what was searched between them too.
     pub(crate) fn add_gap(&mut self, gap: Gap) {
         if let Some(last) = self.gaps.last_mut()
             && last.offset + last.len == gap.offset
             && last.because == gap.because
         {
             last.len += gap.len;
-        } else {
-            self.gaps.push(gap);
+            return;
         }
+        let full = self.gaps.len() >= Self::MOST_GAPS;
+        match self.gaps.last_mut() {
+            Some(last) if full => {
+                last.len = (gap.offset + gap.len)
+                    .saturating_sub(last.offset)
+                    .max(last.len);
+                "there are too many gaps to tell them apart".clone_into(&mut last.because);
+            }
+            _ => self.gaps.push(gap),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_beyond_the_most_make_the_last_longer() {
+        let mut report = Report::default();
+        let most = Report::MOST_GAPS as u64;
+        for nth in 0..most + 5 {
+            let because = "reading failed".to_owned();
+            report.add_gap(Gap {
+                offset: nth * 8192,
+                len: 4096,
+                because,
+            });
+        }
+        assert_eq!(report.gaps.len(), Report::MOST_GAPS);
+        let last = &report.gaps[Report::MOST_GAPS - 1];
+        assert_eq!(
+            (last.offset, last.len),
+            ((most - 1) * 8192, 5 * 8192 + 4096)
+        );
+        assert!(last.because.contains("too many"));
     }
 }

@@ -1,11 +1,136 @@
 //! Reports as SARIF 2.1.0, which code hosts and CI systems show.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use crate::hit::Hit;
-use crate::keys::KeyHit;
 use crate::medium::Medium;
-use crate::report::{Gap, Report};
+use crate::report::Report;
+
+const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+/// What stands in a text in place of a secret.
+const REDACTED: &str = "[redacted]";
+/// The rule of what was known beforehand; a recognised key has its kind for a rule.
+const NEEDLE: &str = "needle";
+
+/// A SARIF log of one run: results, and notifications of what was not searched.
+///
+/// Needles appear by number and keys by fingerprint.
+#[derive(Clone, Debug, Default)]
+pub struct Sarif {
+    rules: BTreeSet<String>,
+    results: Vec<Value>,
+    notifications: Vec<Value>,
+    properties: Option<Value>,
+    incomplete: bool,
+}
+
+/// One place for [`Sarif::found`].
+#[derive(Clone, Copy, Debug)]
+pub struct SarifResult<'a> {
+    /// What was scanned: a path, relative to the root of the project if it is to be linked.
+    pub target: &'a str,
+    /// `needle`, or the kind of a key.
+    pub kind: &'a str,
+    /// What was found and where, in words that give nothing away.
+    pub text: &'a str,
+    /// Where it begins.
+    pub offset: u64,
+    /// How many bytes it takes.
+    pub len: u64,
+    /// The form that it stands in.
+    pub form: &'a str,
+    /// False: a part of it.
+    pub whole: bool,
+    /// The number of the needle.
+    pub needle: Option<usize>,
+    /// The fingerprint of the key.
+    pub fingerprint: Option<&'a str>,
+    /// What stands before and behind it, in hexadecimal, if that is to be shown.
+    pub beside: Option<(&'a str, &'a str)>,
+}
+
+impl Sarif {
+    /// Adds a result.
+    pub fn found(&mut self, found: &SarifResult<'_>) {
+        self.rules.insert(found.kind.to_owned());
+        let mut location = location(found.target);
+        let mut region = json!({ "byteOffset": found.offset, "byteLength": found.len });
+        if let Some((before, behind)) = found.beside {
+            let text = format!("{before} {REDACTED} {behind}");
+            region["message"] = json!({ "text": text });
+        }
+        location["physicalLocation"]["region"] = region;
+        let mut properties = json!({ "form": found.form, "whole": found.whole });
+        if let Some(needle) = found.needle {
+            properties["needle"] = json!(needle);
+        }
+        let mut result = json!({
+            "ruleId": found.kind,
+            "level": "error",
+            "message": { "text": found.text },
+            "locations": [location],
+            "properties": properties,
+        });
+        if let Some(fingerprint) = found.fingerprint {
+            result["partialFingerprints"] = json!({ "key/v1": fingerprint });
+        }
+        self.results.push(result);
+    }
+
+    /// Adds bytes that were not searched: with them the run counts as not successful.
+    pub fn not_searched(&mut self, target: &str, offset: u64, len: Option<u64>, because: &str) {
+        self.incomplete = true;
+        let text = match len {
+            Some(len) => format!("{len} bytes at {offset} were not searched: {because}"),
+            None => format!("{target} was not searched: {because}"),
+        };
+        self.notifications.push(json!({
+            "level": "warning",
+            "message": { "text": text },
+            "locations": [location(target)],
+        }));
+    }
+
+    /// Adds something that a reader must know to understand the results.
+    pub fn note(&mut self, target: &str, note: &str) {
+        let text = format!("{target}: {note}");
+        self.notifications
+            .push(json!({ "level": "note", "message": { "text": text } }));
+    }
+
+    /// Says what all comes to.
+    pub fn summary(&mut self, verdict: &str, covered_bytes: u64, finding_count: u64) {
+        self.properties = Some(json!({
+            "verdict": verdict,
+            "coveredBytes": covered_bytes,
+            "findingCount": finding_count,
+        }));
+    }
+
+    /// The log as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let rules: Vec<_> = self.rules.iter().map(|kind| rule(kind)).collect();
+        let mut run = json!({
+            "tool": { "driver": {
+                "name": "vmsafe",
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": rules,
+            }},
+            "invocations": [{
+                "executionSuccessful": !self.incomplete,
+                "toolExecutionNotifications": self.notifications,
+            }],
+            "results": self.results,
+            "redactionTokens": [REDACTED],
+        });
+        if let Some(properties) = &self.properties {
+            run["properties"] = properties.clone();
+        }
+        json!({ "$schema": SCHEMA, "version": "2.1.0", "runs": [run] }).to_string()
+    }
+}
 
 /// One scanned thing for [`to_sarif`].
 #[derive(Clone, Copy, Debug)]
@@ -18,119 +143,90 @@ pub struct Scanned<'a> {
     pub report: &'a Report,
 }
 
-/// The reports as one SARIF log of one run, ended by a line feed.
+/// The reports as one SARIF log of one run.
 ///
-/// A needle is a result of the rule `known-secret`, a recognised key one of `private-key` or
-/// `key-schedule`. Needles appear by number and keys by fingerprint. Each [`Gap`] becomes a
-/// notification, and with one the run counts as not successful.
+/// A needle is a result of the rule `needle`, a recognised key one of its kind. Each [`Gap`]
+/// becomes a notification, and with one the run counts as not successful.
+///
+/// [`Gap`]: crate::Gap
 #[must_use]
 pub fn to_sarif(scanned: &[Scanned<'_>]) -> String {
-    let results: Vec<Value> = scanned.iter().flat_map(results).collect();
-    let gaps: Vec<Value> = scanned.iter().flat_map(notifications).collect();
-    let complete = scanned.iter().all(|scanned| scanned.report.is_complete());
-    let log = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": { "driver": driver() },
-            "invocations": [{
-                "executionSuccessful": complete,
-                "toolExecutionNotifications": gaps,
-            }],
-            "results": results,
-        }],
-    });
-    format!("{log:#}\n")
+    let mut log = Sarif::default();
+    for scanned in scanned {
+        scanned.add_to(&mut log);
+    }
+    log.to_json()
 }
 
-fn driver() -> Value {
-    let rule = |id: &str, text: &str| json!({ "id": id, "shortDescription": { "text": text } });
-    json!({
-        "name": "vmsafe",
-        "semanticVersion": env!("CARGO_PKG_VERSION"),
-        "rules": [
-            rule("known-secret", "A secret that was named stands where it should not"),
-            rule("key-schedule", "The round keys of an AES key, from which it follows"),
-            rule("private-key", "A private key in the open"),
-        ],
-    })
+impl Scanned<'_> {
+    fn add_to(&self, log: &mut Sarif) {
+        let Report {
+            hits, keys, gaps, ..
+        } = self.report;
+        for hit in hits {
+            let part = if hit.whole { "" } else { ", a part of it" };
+            let place = self.place(hit.offset);
+            log.found(&SarifResult {
+                target: self.target,
+                kind: NEEDLE,
+                text: &format!("needle {} as {}{part}, {place}", hit.needle, hit.form),
+                offset: hit.offset,
+                len: hit.len,
+                form: hit.form.name(),
+                whole: hit.whole,
+                needle: Some(hit.needle.number()),
+                fingerprint: None,
+                beside: None,
+            });
+        }
+        for key in keys {
+            log.found(&SarifResult {
+                target: self.target,
+                kind: key.kind.name(),
+                text: &format!(
+                    "{} key as {}, {}",
+                    key.kind,
+                    key.form,
+                    self.place(key.offset)
+                ),
+                offset: key.offset,
+                len: key.len,
+                form: key.form.name(),
+                whole: key.matching == key.len,
+                needle: None,
+                fingerprint: Some(&key.fingerprint.to_string()),
+                beside: None,
+            });
+        }
+        for gap in gaps {
+            let len = Some(gap.len).filter(|len| *len > 0);
+            log.not_searched(self.target, gap.offset, len, &gap.because);
+        }
+        if gaps.is_empty() && !self.report.is_complete() {
+            log.not_searched(self.target, 0, None, "it was not read to its end");
+        }
+    }
+
+    fn place(&self, offset: u64) -> String {
+        let named = self.medium.place(offset).map(|place| place.to_string());
+        named.unwrap_or_else(|| format!("offset {offset}"))
+    }
 }
 
-fn results(scanned: &Scanned<'_>) -> Vec<Value> {
-    let hits = scanned
-        .report
-        .hits
-        .iter()
-        .map(|hit| hit_result(scanned, hit));
-    hits.chain(
-        scanned
-            .report
-            .keys
-            .iter()
-            .map(|key| key_result(scanned, key)),
-    )
-    .collect()
-}
-
-fn hit_result(scanned: &Scanned<'_>, hit: &Hit) -> Value {
-    let part = if hit.whole { "" } else { ", a part of it" };
-    let text = format!(
-        "needle {} as {}{part}, {}",
-        hit.needle,
-        hit.form,
-        place(scanned, hit.offset)
-    );
-    json!({
-        "ruleId": "known-secret",
-        "level": "error",
-        "message": { "text": text },
-        "locations": [location(scanned.target, hit.offset, hit.len)],
-        "properties": { "form": hit.form.name(), "needle": hit.needle.number() },
-    })
-}
-
-fn key_result(scanned: &Scanned<'_>, key: &KeyHit) -> Value {
-    let schedule = key.form.name().contains("schedule");
-    let what = place(scanned, key.offset);
-    json!({
-        "ruleId": if schedule { "key-schedule" } else { "private-key" },
-        "level": "error",
-        "message": { "text": format!("{} key as {}, {what}", key.kind, key.form) },
-        "locations": [location(scanned.target, key.offset, key.len)],
-        "partialFingerprints": { "key/v1": key.fingerprint.to_string() },
-        "properties": { "form": key.form.name(), "kind": key.kind.name() },
-    })
-}
-
-fn place(scanned: &Scanned<'_>, offset: u64) -> String {
-    let named = scanned.medium.place(offset).map(|place| place.to_string());
-    named.unwrap_or_else(|| format!("offset {offset}"))
-}
-
-fn location(target: &str, offset: u64, len: u64) -> Value {
-    json!({ "physicalLocation": {
-        "artifactLocation": { "uri": uri(target) },
-        "region": { "byteOffset": offset, "byteLength": len },
-    }})
-}
-
-fn notifications(scanned: &Scanned<'_>) -> Vec<Value> {
-    let note = |gap: &Gap| {
-        let Gap {
-            offset,
-            len,
-            because,
-        } = gap;
-        json!({
-            "level": "error",
-            "message": { "text": format!("{len} bytes at {offset} were not searched: {because}") },
-            "locations": [location(scanned.target, *offset, *len)],
-        })
+fn rule(kind: &str) -> Value {
+    let text = match kind {
+        NEEDLE => "A secret that was looked for stands here".to_owned(),
+        kind => format!("An unprotected {kind} key stands here"),
     };
-    scanned.report.gaps.iter().map(note).collect()
+    json!({ "id": kind, "shortDescription": { "text": text } })
 }
 
-/// A path as a URI reference: everything but the plainest characters as `%` and two digits.
+fn location(target: &str) -> Value {
+    json!({ "physicalLocation": { "artifactLocation": { "uri": uri(target) } } })
+}
+
+/// A path as a URI reference of RFC 3986: everything but the plainest characters as `%` and two
+/// digits.
 fn uri(path: &str) -> String {
     let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
     let encode = |byte: u8| {
@@ -151,9 +247,10 @@ fn uri(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hit::Form;
-    use crate::keys::{Fingerprint, KeyForm, KeyKind};
+    use crate::hit::{Form, Hit};
+    use crate::keys::{Fingerprint, KeyForm, KeyHit, KeyKind};
     use crate::needles::NeedleId;
+    use crate::report::Gap;
 
     fn report() -> Report {
         let needle = NeedleId::new(4);
@@ -209,7 +306,7 @@ mod tests {
         let rules: Vec<_> = (0..3)
             .map(|nth| run["results"][nth]["ruleId"].clone())
             .collect();
-        assert_eq!(rules, ["known-secret", "key-schedule", "private-key"]);
+        assert_eq!(rules, ["needle", "aes-256", "rsa"]);
         let first = &run["results"][0];
         assert_eq!(
             first["message"]["text"],
@@ -238,6 +335,13 @@ mod tests {
             true
         );
         assert_eq!(clean["runs"][0]["results"], json!([]));
+    }
+
+    #[test]
+    fn paths_become_references() {
+        assert_eq!(uri("/swap file"), "file:///swap%20file");
+        assert_eq!(uri("pid:7"), "pid%3A7");
+        assert_eq!(uri("a/ü"), "a/%C3%BC");
     }
 
     #[test]

@@ -190,12 +190,24 @@ pub(crate) fn scan_alone<S: ByteSource>(
     pieces: &mut Pieces<S>,
     buffer: &mut Buffer,
     report: &mut Report,
+    stop: &Cell<bool>,
+    progress: &mut dyn FnMut(&Progress<'_>),
 ) {
-    while let Some(step) = pieces.next(buffer, false) {
-        let done = finish(searcher, (0, 0), step, buffer);
+    while let Some(step) = pieces.next(buffer, stop.get()) {
+        let done = finish(searcher, (0, pieces.position()), step, buffer);
         report.covered_bytes += done.covered;
         report.add(&done.found);
         done.gap.into_iter().for_each(|gap| report.add_gap(gap));
+        progress(&Progress {
+            covered: report.covered_bytes,
+            total: report.total_bytes,
+            hits: report.hit_count + report.key_count,
+            fresh: &done.found.hits,
+            fresh_keys: &done.found.keys,
+            position: done.position,
+            report,
+            stop,
+        });
     }
 }
 

@@ -21,27 +21,59 @@ struct Planted {
     bytes: BTreeMap<u64, Vec<u8>>,
     hits: BTreeSet<(u64, u64, usize, String)>,
     keys: BTreeSet<(u64, KeyKind, KeyForm)>,
-    count: u64,
+    /// What was planted so far, by form.
+    forms: BTreeMap<String, Places>,
+    inside: u64,
+    borders: u64,
+}
+
+/// Where the plants of one form lie.
+#[derive(Default)]
+struct Places {
+    inside: u64,
+    across: u64,
+    /// Places modulo 16.
+    alignments: BTreeSet<u64>,
+    /// How many bytes stand before a border.
+    cuts: BTreeSet<u64>,
 }
 
 impl Planted {
-    /// The next place: every second one across a block border, at every distance from it.
-    fn next_place(&mut self, len: usize) -> u64 {
-        self.count += 1;
-        let block = 1 + self.count / 16;
-        let slot = self.count % 16;
-        if slot == 0 {
-            block * BLOCK - (self.count / 16) % (len as u64 + 1)
+    /// The next place for bytes of this form: every fourth across a block border of its own, cut
+    /// elsewhere each time; the others far from the borders and from each other, at every alignment.
+    fn plant(&mut self, form: &str, bytes: Vec<u8>) -> u64 {
+        let len = bytes.len() as u64;
+        let places = self.forms.entry(form.to_owned()).or_default();
+        let place = if places.inside >= 3 * (places.across + 1) {
+            self.borders += 1;
+            let cut = 1 + places.across * 7 % (len - 1);
+            places.across += 1;
+            places.cuts.insert(cut);
+            self.borders * BLOCK - cut
         } else {
-            // Far from the borders and from each other, at every alignment.
-            block * BLOCK + slot * 30_000 + self.count % 64
-        }
-    }
-
-    fn plant(&mut self, bytes: Vec<u8>) -> u64 {
-        let place = self.next_place(bytes.len());
+            let place = (1 + self.inside / 16) * BLOCK
+                + (1 + self.inside % 16) * 30_000
+                + places.inside % 64;
+            self.inside += 1;
+            places.inside += 1;
+            places.alignments.insert(place % 16);
+            place
+        };
         self.bytes.insert(place, bytes);
         place
+    }
+
+    /// The promise is about every alignment and about borders: both must have been tried.
+    fn is_varied(&self) {
+        for (form, places) in &self.forms {
+            assert_eq!(
+                places.alignments.len(),
+                16,
+                "{form} at some alignments only"
+            );
+            assert!(places.cuts.len() >= 5, "{form} across few borders");
+        }
+        assert_eq!(self.forms.len(), 8 + 6 + 1, "{:?}", self.forms.keys());
     }
 }
 
@@ -50,39 +82,49 @@ fn plant_needles(planted: &mut Planted, needles: &[Vec<u8>], random: &mut Random
         for plant in plants::every_form(needle, random) {
             // An end that continues no form by chance.
             let bytes = [&[1][..], &plant.bytes, &[1]].concat();
-            let place = planted.plant(bytes) + 1 + plant.hit_from as u64;
+            let form = plant.form.to_string();
+            let place = planted.plant(&form, bytes) + 1 + plant.hit_from as u64;
             planted
                 .hits
-                .insert((place, plant.hit_len as u64, number, plant.form.to_string()));
+                .insert((place, plant.hit_len as u64, number, form));
         }
     }
 }
 
+/// 60 schedules, of every size in every layout, each at four places.
 fn plant_schedules(planted: &mut Planted, random: &mut Random) {
     let kinds = [
         (4, KeyKind::Aes128),
         (6, KeyKind::Aes192),
         (8, KeyKind::Aes256),
     ];
+    let layouts = [
+        (KeyForm::Schedule, KeyForm::ScheduleSwapped),
+        (KeyForm::ReversedSchedule, KeyForm::ReversedScheduleSwapped),
+        (
+            KeyForm::DecryptionSchedule,
+            KeyForm::DecryptionScheduleSwapped,
+        ),
+    ];
     for round in 0..20 {
         for (words, kind) in kinds {
-            let schedule = plants::schedule(words, round % 4 == 1, random);
-            let (bytes, form) = match round % 4 {
-                0 => (schedule, KeyForm::Schedule),
-                1 => (schedule, KeyForm::ScheduleSwapped),
-                2 => (plants::decryption(&schedule), KeyForm::DecryptionSchedule),
-                _ => {
-                    let mut bytes = plants::decryption(&schedule);
-                    bytes
-                        .as_chunks_mut::<4>()
-                        .0
-                        .iter_mut()
-                        .for_each(|word| word.reverse());
-                    (bytes, KeyForm::DecryptionScheduleSwapped)
-                }
+            let (plain, swapped) = layouts[round / 2 % 3];
+            let forward = plants::schedule(words, false, random);
+            let mut bytes = match plain {
+                KeyForm::Schedule => forward,
+                KeyForm::ReversedSchedule => plants::reversed(&forward),
+                _ => plants::decryption(&forward),
             };
-            let place = planted.plant(bytes);
-            planted.keys.insert((place, kind, form));
+            let form = if round % 2 == 0 {
+                plain
+            } else {
+                plants::swap_words(&mut bytes);
+                swapped
+            };
+            for _ in 0..4 {
+                let place = planted.plant(form.name(), bytes.clone());
+                planted.keys.insert((place, kind, form));
+            }
         }
     }
 }
@@ -110,20 +152,21 @@ fn plant_private_keys(planted: &mut Planted) {
             .expect("a name")
             .to_string_lossy()
             .into_owned();
-        let place = planted.plant(std::fs::read(&path).expect("a readable key"));
+        let place = planted.plant("pem", std::fs::read(&path).expect("a readable key"));
         if !name.starts_with("encrypted") {
             planted.keys.insert((place, kind(&name), KeyForm::Pem));
         }
     }
 }
 
-fn everything_planted_is_found_and_nothing_else(len: u64) {
+fn everything_planted_is_found_and_nothing_else(len: u64, needles: usize) {
     let mut random = Random(len);
-    let needles = plants::needles(200, &mut random);
+    let needles = plants::needles(needles, &mut random);
     let mut planted = Planted::default();
     plant_needles(&mut planted, &needles, &mut random);
     plant_schedules(&mut planted, &mut random);
     plant_private_keys(&mut planted);
+    planted.is_varied();
     let last = planted.bytes.keys().next_back().copied().unwrap_or(0);
     assert!(
         last + BLOCK < len,
@@ -175,18 +218,18 @@ fn everything_planted_is_found_and_nothing_else(len: u64) {
 }
 
 #[test]
-fn all_is_found_in_128_mib() {
-    everything_planted_is_found_and_nothing_else(128 << 20);
+fn all_is_found_in_192_mib() {
+    everything_planted_is_found_and_nothing_else(192 << 20, 90);
 }
 
 #[test]
 #[ignore = "takes a minute unless optimised: cargo test --release -- --ignored"]
 fn all_is_found_in_2_gib() {
-    everything_planted_is_found_and_nothing_else(2 << 30);
+    everything_planted_is_found_and_nothing_else(2 << 30, 200);
 }
 
 #[test]
 #[ignore = "takes minutes unless optimised: cargo test --release -- --ignored"]
 fn all_is_found_in_12_gib() {
-    everything_planted_is_found_and_nothing_else(12 << 30);
+    everything_planted_is_found_and_nothing_else(12 << 30, 200);
 }

@@ -40,6 +40,17 @@ enum Verdict {
     Incomplete,
 }
 
+impl Verdict {
+    /// As in JSON.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Clean => "clean",
+            Self::Found => "found",
+            Self::Incomplete => "incomplete",
+        }
+    }
+}
+
 /// What all targets gave.
 #[derive(Debug, Serialize)]
 pub(super) struct Findings {
@@ -100,7 +111,7 @@ impl Findings {
 
     /// Places that were counted, and are not known one by one.
     pub(super) fn found_more(&mut self, count: u64) {
-        self.finding_count += count;
+        self.finding_count = self.finding_count.saturating_add(count);
         self.judge();
     }
 
@@ -125,7 +136,7 @@ impl Findings {
     }
 
     pub(super) fn covered(&mut self, bytes: u64) {
-        self.covered_bytes += bytes;
+        self.covered_bytes = self.covered_bytes.saturating_add(bytes);
     }
 
     /// A find is certain, whatever else was not read.
@@ -167,7 +178,7 @@ impl Findings {
             Report::Tables => self.show_tables(out),
             Report::Json => out.json(&self),
             Report::Lines => out.json(&Line::Summary(&self)),
-            Report::Sarif => out.json(&self.sarif()),
+            Report::Sarif => out.line(self.sarif()),
         }
     }
 }

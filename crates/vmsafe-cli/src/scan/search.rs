@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use vmsafe_witness::{
-    Checkpoint, Hit, KeyHit, Medium, Progress, Report, Searcher, scan_ranges, scan_stream,
+    Checkpoint, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher, scan_mappings,
+    scan_ranges, scan_stream,
 };
 
 use super::finding::{Finding, Gap};
@@ -35,9 +36,15 @@ const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// The target at hand.
 struct Subject<'a> {
     name: Rc<str>,
-    medium: &'a Medium,
+    parts: Parts<'a>,
     reveal: Option<Reveal>,
     identity: Option<Identity>,
+}
+
+/// What an offset in a target belongs to.
+enum Parts<'a> {
+    Medium(&'a Medium),
+    Process(&'a [Mapping]),
 }
 
 impl Search<'_> {
@@ -49,10 +56,7 @@ impl Search<'_> {
             return Ok(());
         }
         match (target, target.path()) {
-            (Target::Process(pid), _) => {
-                let (searcher, findings) = (&self.searcher, &mut self.findings);
-                process::scan(&name, *pid, searcher, self.reveal, findings, self.out);
-            }
+            (Target::Process(pid), _) => self.process(name, *pid)?,
             (_, Some(path)) => match open(path, self.decompress) {
                 Ok(open) => self.medium(name, path, open)?,
                 Err(because) => self.not_at_all(&name, because),
@@ -67,6 +71,31 @@ impl Search<'_> {
         self.findings.not_searched(gap, self.out);
     }
 
+    fn process(&mut self, name: Rc<str>, pid: u32) -> anyhow::Result<()> {
+        let (mappings, memory) = match process::open(pid) {
+            Ok(open) => open,
+            Err(error) => {
+                self.not_at_all(&name, format!("it cannot be traced: {error}"));
+                return Ok(());
+            }
+        };
+        let subject = Subject {
+            name,
+            parts: Parts::Process(&mappings),
+            reveal: self.reveal.then_some(Reveal(memory)),
+            identity: None,
+        };
+        let total = mappings
+            .iter()
+            .map(|mapping| mapping.range.end - mapping.range.start)
+            .sum();
+        let searcher = self.searcher.clone();
+        self.watch(subject, Some(total), Checkpoint::default(), |progress| {
+            scan_mappings(&searcher, pid, &mappings, progress)
+                .unwrap_or_else(|error| Report::unread(&error))
+        })
+    }
+
     fn medium(&mut self, name: Rc<str>, path: &std::path::Path, open: Open) -> anyhow::Result<()> {
         for note in open.notes {
             self.findings.note(&name, note, self.out);
@@ -76,7 +105,7 @@ impl Search<'_> {
         }
         let mut subject = Subject {
             name,
-            medium: &open.medium,
+            parts: Parts::Medium(&open.medium),
             reveal: None,
             identity: None,
         };
@@ -191,6 +220,11 @@ impl Search<'_> {
     ) -> anyhow::Result<()> {
         self.findings.covered(report.covered_bytes);
         for gap in &report.gaps {
+            if let Parts::Process(mappings) = subject.parts
+                && process::is_the_kernels(mappings, gap)
+            {
+                continue;
+            }
             let gap = Gap::of(&subject.name, gap);
             self.findings.not_searched(gap, self.out);
         }
@@ -221,8 +255,16 @@ impl Search<'_> {
         let hits = hits.iter().map(|hit| Finding::of_hit(name, hit));
         let keys = keys.iter().map(|key| Finding::of_key(name, key));
         for finding in hits.chain(keys) {
-            let place = subject.medium.place(finding.offset);
-            let mut finding = finding.at(place.as_ref());
+            let mut finding = match subject.parts {
+                Parts::Medium(medium) => {
+                    let place = medium.place(finding.offset);
+                    finding.at(place.as_ref())
+                }
+                Parts::Process(mappings) => Finding {
+                    mapping: process::place(mappings, finding.offset),
+                    ..finding
+                },
+            };
             if let Some(reveal) = &mut subject.reveal {
                 finding.context = reveal.around(finding.offset, finding.length);
             }

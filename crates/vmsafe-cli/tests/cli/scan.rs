@@ -1,9 +1,12 @@
 //! `vmsafe scan`.
 
+mod hostile;
 mod keys;
+mod live;
 mod media;
 mod reports;
 mod resume;
+mod sarif;
 
 use std::fs;
 use std::io::Write;

@@ -91,6 +91,12 @@ impl<R: BufRead> Zstd<R> {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }
+            Err(FrameDecoderError::WindowSizeTooBig { requested, max }) => {
+                return Err(io::Error::other(format!(
+                    "its window of {requested} bytes is larger than the {max} that are kept in \
+                     memory: decompress it (zstd -dc --long=31) and scan what comes out"
+                )));
+            }
             Err(error) => return Err(io::Error::other(error)),
         }
         Ok(true)
@@ -271,6 +277,18 @@ mod tests {
         let all = [&skipped[..], &frame, &skipped].concat();
         assert_eq!(read(Compression::Zstd, &all).unwrap(), b"kept");
         assert!(read(Compression::Zstd, &all[..all.len() - 1]).is_err());
+    }
+
+    #[test]
+    fn a_window_that_does_not_fit_is_an_error_that_says_what_to_do() {
+        // A frame header that asks for 2 GiB, and what would follow.
+        let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, 0xa8, 1, 0, 0];
+        let error = read(Compression::Zstd, &frame).unwrap_err().to_string();
+        assert!(
+            error.starts_with("its window of 2147483648 bytes"),
+            "{error}"
+        );
+        assert!(error.contains("zstd -dc --long=31"), "{error}");
     }
 
     #[test]

@@ -21,10 +21,11 @@ use zeroize::Zeroizing;
 use super::paged::Paged;
 use notes::{MappedFile, Note, Notes};
 
-/// More program headers than this, or more bytes of notes, are refused: no real process has them,
-/// and a crafted file must not fill our memory.
-const MOST_HEADERS: u32 = 1 << 20;
-const MOST_NOTES: u64 = 64 << 20;
+/// More program headers than this, or more bytes of notes in all, are refused: a crafted file must
+/// not fill our memory. The kernel writes at most 65535 headers unless told to allow a process
+/// more mappings, and at most 16 MiB of notes about them.
+const MOST_HEADERS: u32 = 1 << 17;
+const MOST_NOTES: u64 = 16 << 20;
 
 /// The structure of a core dump.
 #[derive(Clone, Debug, Default)]
@@ -137,6 +138,10 @@ impl CoreDump {
             }
             endian
         };
+        let lens = note_ranges.iter().map(|range| range.end - range.start);
+        if lens.fold(0, u64::saturating_add) > MOST_NOTES {
+            return Err(refused("the notes of the core dump are too long"));
+        }
         for range in note_ranges {
             core.read_notes::<Elf, R>(paged, endian, range)?;
         }
@@ -155,9 +160,6 @@ impl CoreDump {
         R: Read + Seek + Send,
     {
         let len = range.end - range.start;
-        if len > MOST_NOTES {
-            return Err(refused("the notes of the core dump are too long"));
-        }
         // Registers may hold a secret.
         let mut bytes = Zeroizing::new(vec![0; usize::try_from(len).unwrap_or(0)]);
         paged.read_at(range.start, &mut bytes)?;
@@ -165,6 +167,10 @@ impl CoreDump {
         self.notes.extend(notes.notes);
         self.files.extend(notes.files);
         self.threads.extend(notes.threads);
+        let most = self.notes.len().max(self.files.len());
+        if most > MOST_HEADERS as usize {
+            return Err(refused("the core dump has too many notes"));
+        }
         Ok(())
     }
 

@@ -146,7 +146,7 @@ fn pkcs8_ec<'a>(content: &'a [u8], curve: &[u8]) -> Option<Key<'a>> {
 ///
 /// Programs hold the beginning of such a key as a constant, with code or text behind it. Of secrets
 /// that are drawn at random one in a million fails this; of what follows such a constant, most.
-fn varied(secret: &[u8]) -> bool {
+pub(super) fn varied(secret: &[u8]) -> bool {
     let mut seen = [false; 256];
     secret
         .iter()

@@ -22,6 +22,7 @@ pub(super) enum Format {
     OpenSsh,
     OpenPgpExponent,
     OpenPgpCurve,
+    Expression,
     Age,
 }
 
@@ -30,7 +31,7 @@ const fn marker(bytes: &'static [u8], _rarest: usize, format: Format) -> Marker 
     Marker { bytes, format }
 }
 
-const MARKERS: [Marker; 9] = [
+const MARKERS: [Marker; 11] = [
     // The version of a key: an integer of one byte, 0 or 1.
     marker(&[2, 1, 0], 0, Format::Der),
     marker(&[2, 1, 1], 0, Format::Der),
@@ -45,6 +46,8 @@ const MARKERS: [Marker; 9] = [
         Format::OpenPgpCurve,
     ),
     marker(&[0x2b, 0x81, 4, 0], 0, Format::OpenPgpCurve),
+    marker(super::expression::IN_MEMORY, 0, Format::Expression),
+    marker(super::expression::IN_FILE, 0, Format::Expression),
     marker(super::age::PREFIX, 3, Format::Age),
 ];
 

@@ -303,7 +303,15 @@ fn scan_in_blocks(searcher: &Searcher, mut hay: &[u8], block: usize) -> Vec<Hit>
     );
     let mut buffer = Buffer::new(searcher.overlap(), block);
     let mut report = Report::default();
-    scan_alone(searcher, &mut pieces, &mut buffer, &mut report);
+    let stop = Cell::new(false);
+    scan_alone(
+        searcher,
+        &mut pieces,
+        &mut buffer,
+        &mut report,
+        &stop,
+        &mut |_| {},
+    );
     report.hits.sort();
     report.hits
 }

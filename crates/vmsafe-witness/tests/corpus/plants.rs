@@ -85,7 +85,26 @@ pub(crate) fn every_form(needle: &[u8], random: &mut Random) -> Vec<Plant> {
 
 /// The key schedule of a random AES key, by the plainest reading of FIPS 197.
 pub(crate) fn schedule(key_words: usize, swapped: bool, random: &mut Random) -> Vec<u8> {
-    let mut words: Vec<[u8; 4]> = random.bytes(4 * key_words).as_chunks().0.to_vec();
+    let mut bytes = expanded(&random.bytes(4 * key_words));
+    if swapped {
+        swap_words(&mut bytes);
+    }
+    bytes
+}
+
+/// Each word in the other byte order.
+pub(crate) fn swap_words(bytes: &mut [u8]) {
+    bytes
+        .as_chunks_mut::<4>()
+        .0
+        .iter_mut()
+        .for_each(|word| word.reverse());
+}
+
+/// The schedule that follows from a key.
+pub(crate) fn expanded(key: &[u8]) -> Vec<u8> {
+    let key_words = key.len() / 4;
+    let mut words: Vec<[u8; 4]> = key.as_chunks().0.to_vec();
     let mut constant = 1_u8;
     for i in key_words..4 * (key_words + 7) {
         let mut word = words[i - 1];
@@ -101,10 +120,12 @@ pub(crate) fn schedule(key_words: usize, swapped: bool, random: &mut Random) -> 
             word[at] ^ words[i - key_words][at]
         }));
     }
-    if swapped {
-        words.iter_mut().for_each(|word| word.reverse());
-    }
     words.into_flattened()
+}
+
+/// Round keys from the last to the first.
+pub(crate) fn reversed(schedule: &[u8]) -> Vec<u8> {
+    schedule.chunks(16).rev().flatten().copied().collect()
 }
 
 /// As a decryption schedule: round keys in reverse order, the inner ones through `InvMixColumns`.

@@ -56,11 +56,7 @@ impl Findings {
 
     fn summary(&self) -> String {
         let (on, off) = (self.tone().start(), Tone::end());
-        let word = match self.verdict {
-            Verdict::Clean => "clean",
-            Verdict::Found => "found",
-            Verdict::Incomplete => "incomplete",
-        };
+        let word = self.verdict.name();
         let covered = HumanBytes(self.covered_bytes);
         let found = match self.finding_count {
             0 => "nothing".to_owned(),

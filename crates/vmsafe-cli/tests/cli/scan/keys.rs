@@ -17,7 +17,7 @@ const SCHEDULE: &str = "\
     ead27321b58dbad2312bf5607f8d292fac7766f319fadc2128d12941575c006e\
     d014f9a8c9ee2589e13f0cc8b6630ca6";
 
-fn schedule() -> Vec<u8> {
+pub(super) fn schedule() -> Vec<u8> {
     let digits = SCHEDULE.as_bytes().chunks(2);
     digits
         .map(|pair| {

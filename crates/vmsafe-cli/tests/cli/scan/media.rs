@@ -10,7 +10,7 @@ use crate::run::{Said, arg, run, said, vmsafe};
 
 const PAGE: usize = 4096;
 
-fn compressed(name: &str, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn compressed(name: &str, bytes: &[u8]) -> Vec<u8> {
     match name {
         "gzip" => {
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Default::default());
@@ -111,7 +111,7 @@ fn standard_input_is_a_target() {
 }
 
 /// The first page of a swap area of 100 pages.
-fn swap_header(bad: u32) -> Vec<u8> {
+pub(super) fn swap_header(bad: u32) -> Vec<u8> {
     let mut page = vec![0; PAGE];
     let numbers = [(1024, 1_u32), (1028, 99), (1032, 1), (1536, bad)];
     for (at, number) in numbers {
@@ -141,7 +141,7 @@ fn a_finding_in_swap_is_told_with_its_slot() {
 }
 
 /// A core dump of one thread, 4711, whose stack pointer lies in the only segment.
-fn core_dump(memory: &[u8]) -> Vec<u8> {
+pub(super) fn core_dump(memory: &[u8]) -> Vec<u8> {
     const NOTES: u64 = 64 + 2 * 56;
     const SEGMENT: u64 = 4096;
     const ADDRESS: u64 = 0x7fff_0000_0000;

@@ -23,6 +23,9 @@ pub(super) struct MappedFile {
     pub(super) path: String,
 }
 
+/// More notes, or more mapped files, than this end the reading: the caller refuses them.
+const MOST: usize = (1 << 17) + 1;
+
 /// All that one segment of notes tells.
 #[derive(Default)]
 pub(super) struct Notes {
@@ -44,7 +47,9 @@ impl Notes {
         let Ok(mut notes) = NoteIterator::<Elf>::new(endian, Elf::Word::default(), bytes) else {
             return all;
         };
-        while let Ok(Some(note)) = notes.next() {
+        while all.notes.len() < MOST
+            && let Ok(Some(note)) = notes.next()
+        {
             let desc = note.desc();
             let kind = note.n_type(endian);
             if kind == NT_PRSTATUS {
@@ -52,8 +57,9 @@ impl Notes {
                 thread = found.map(|thread| thread.id);
                 all.threads.extend(found);
             } else if kind == NT_FILE {
-                all.files
-                    .extend(read_files(desc, endian).unwrap_or_default());
+                let room = MOST.saturating_sub(all.files.len());
+                let files = read_files(desc, endian, room);
+                all.files.extend(files.unwrap_or_default());
             }
             let start = offset + (desc.as_ptr().addr() - bytes.as_ptr().addr()) as u64;
             let (name, of_thread) = name(kind.0);
@@ -97,17 +103,20 @@ fn read_thread(status: &[u8], endian: Endianness, machine: u16) -> Option<Thread
 }
 
 /// The count, the page size, three words for each file, then their paths, each ended by a zero.
-fn read_files(desc: &[u8], endian: Endianness) -> Option<Vec<MappedFile>> {
+fn read_files(desc: &[u8], endian: Endianness, most: usize) -> Option<Vec<MappedFile>> {
     let count = usize::try_from(word(desc, 0, endian)?).ok()?;
     let paths_at = count.checked_mul(24)?.checked_add(16)?;
     let paths = desc.get(paths_at..)?.split(|byte| *byte == 0);
-    let files = paths.take(count).enumerate().map_while(|(nth, path)| {
-        let addresses = word(desc, 2 + 3 * nth, endian)?..word(desc, 3 + 3 * nth, endian)?;
-        Some(MappedFile {
-            addresses,
-            path: String::from_utf8_lossy(path).into_owned(),
-        })
-    });
+    let files = paths
+        .take(count.min(most))
+        .enumerate()
+        .map_while(|(nth, path)| {
+            let addresses = word(desc, 2 + 3 * nth, endian)?..word(desc, 3 + 3 * nth, endian)?;
+            Some(MappedFile {
+                addresses,
+                path: String::from_utf8_lossy(path).into_owned(),
+            })
+        });
     Some(files.collect())
 }
 
