@@ -35,7 +35,7 @@ pub(super) struct Finding {
     thread: Option<u32>,
     /// The mapping of a process.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) mapping: Option<String>,
+    mapping: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) context: Option<Context>,
 }
@@ -106,6 +106,11 @@ impl Finding {
             _ => {}
         }
         self
+    }
+
+    /// The same, in this mapping of a process.
+    pub(super) fn in_mapping(self, mapping: Option<String>) -> Self {
+        Self { mapping, ..self }
     }
 
     /// What was found, in words that give nothing away.

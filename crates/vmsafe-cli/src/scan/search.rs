@@ -260,10 +260,10 @@ impl Search<'_> {
                     let place = medium.place(finding.offset);
                     finding.at(place.as_ref())
                 }
-                Parts::Process(mappings) => Finding {
-                    mapping: process::place(mappings, finding.offset),
-                    ..finding
-                },
+                Parts::Process(mappings) => {
+                    let mapping = process::place(mappings, finding.offset);
+                    finding.in_mapping(mapping)
+                }
             };
             if let Some(reveal) = &mut subject.reveal {
                 finding.context = reveal.around(finding.offset, finding.length);

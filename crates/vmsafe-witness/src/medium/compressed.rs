@@ -51,10 +51,41 @@ impl Compression {
     pub fn reader<'a>(self, compressed: impl Read + Send + 'a) -> Box<dyn Read + Send + 'a> {
         let source = BufReader::with_capacity(1 << 16, compressed);
         match self {
-            Self::Gzip => Box::new(MultiGzDecoder::new(source)),
-            Self::Zstd => Box::new(Zstd::new(source)),
-            Self::Lz4 => Box::new(Lz4::new(source)),
+            Self::Gzip => Box::new(Lasting::new(MultiGzDecoder::new(source))),
+            Self::Zstd => Box::new(Lasting::new(Zstd::new(source))),
+            Self::Lz4 => Box::new(Lasting::new(Lz4::new(source))),
         }
+    }
+}
+
+/// A reader whose first error is its last word: who reads a block in several steps may set an error
+/// aside for the bytes before it, and asks again; a decoder would go on somewhere, or say "end".
+struct Lasting<R> {
+    source: R,
+    failed: Option<(io::ErrorKind, String)>,
+}
+
+impl<R> Lasting<R> {
+    fn new(source: R) -> Self {
+        Self {
+            source,
+            failed: None,
+        }
+    }
+}
+
+impl<R: Read> Read for Lasting<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if let Some((kind, text)) = &self.failed {
+            return Err(io::Error::new(*kind, text.clone()));
+        }
+        let read = self.source.read(into);
+        if let Err(error) = &read
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            self.failed = Some((error.kind(), error.to_string()));
+        }
+        read
     }
 }
 
@@ -301,6 +332,20 @@ mod tests {
                 .chain(whole.len() - 9..whole.len())
             {
                 assert!(read(kind, &whole[..len]).is_err(), "{kind:?} cut to {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_lasts() {
+        for kind in KINDS {
+            let whole = compress(kind, &content());
+            let mut reader = kind.reader(&whole[..whole.len() - 1]);
+            let mut content = Vec::new();
+            let first = reader.read_to_end(&mut content).unwrap_err();
+            for _ in 0..3 {
+                let again = reader.read(&mut [0; 100]).unwrap_err();
+                assert_eq!(again.to_string(), first.to_string(), "{kind:?}");
             }
         }
     }
