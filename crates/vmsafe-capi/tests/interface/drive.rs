@@ -92,15 +92,16 @@ fn compiled() -> Option<&'static Path> {
     let compile = || {
         let library = shared_object();
         let beside = library.parent().expect("a directory");
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("program-of-2001-{}", std::process::id()));
+        let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let fresh = place.join(format!("program-of-2001-{}", std::process::id()));
+        let program = place.join("program-of-2001");
         let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
         let output = Command::new(&compiler)
             .args(["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror"])
             .arg("-I")
             .arg(own("include"))
             .arg("-o")
-            .arg(&program)
+            .arg(&fresh)
             .arg(own("tests/c/program.c"))
             .arg(library.as_os_str())
             .arg(format!("-Wl,-rpath,{}", beside.display()))
@@ -114,6 +115,8 @@ fn compiled() -> Option<&'static Path> {
         };
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{errors}");
+        // Another run may have it open: it keeps what it has.
+        fs::rename(fresh, &program).expect("two names in one directory");
         Some(program)
     };
     let program = PROGRAM.get_or_init(compile).as_deref();
