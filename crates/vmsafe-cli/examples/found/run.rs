@@ -145,9 +145,9 @@ fn versions() -> anyhow::Result<Vec<String>> {
         said.lines().next().map(str::to_owned).context("a version")
     };
     [
-        "uname -sr",
-        "openssl version",
-        "ssh -V 2>&1",
+        "uname -sr | cut -d - -f 1",
+        "openssl version | cut -d ' ' -f 1,2",
+        "ssh -V 2>&1 | cut -d , -f 1",
         "gpg-agent --version",
     ]
     .into_iter()
