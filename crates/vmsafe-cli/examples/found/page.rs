@@ -116,8 +116,8 @@ fn count(places: &Places) -> String {
 }
 
 const READING: &str = "
-* `openssl s_server` keeps its key as numbers on the heap, unlocked: all of it goes to swap. The keys
-  in DER are those that `openssl speed` carries.
+* `openssl s_server` keeps its key as numbers on the heap, unlocked: all of it goes to swap. The
+  keys in DER are those that `openssl speed` carries.
 * `ssh-agent` keeps keys encrypted while it does not use them, and leaves nothing behind.
 * `gpg-agent` leaves the whole private key of its signatures behind in the heap of the thread that
   made them, as libgcrypt's S-expressions, though the key is stored under a passphrase: they were
