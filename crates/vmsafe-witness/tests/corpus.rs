@@ -40,7 +40,8 @@ struct Places {
 
 impl Planted {
     /// The next place for bytes of this form: every fourth across a block border of its own, cut
-    /// elsewhere each time; the others far from the borders and from each other, at every alignment.
+    /// elsewhere each time; the others far from the borders and from each other, at every
+    /// alignment.
     fn plant(&mut self, form: &str, bytes: Vec<u8>) -> u64 {
         let len = bytes.len() as u64;
         let places = self.forms.entry(form.to_owned()).or_default();
