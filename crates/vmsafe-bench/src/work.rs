@@ -280,8 +280,8 @@ fn mixed<E: Engine>(engine: &E, gate: &Gate, steps: usize) -> Option<Done> {
     ready.map(|()| (start, end, steps * 10))
 }
 
-/// A ring between two threads, long enough that each has work while the other does not run; it costs
-/// each a load and a store.
+/// A ring between two threads, long enough that each has work while the other does not run; it
+/// costs each a load and a store.
 fn handoff<E: Engine>(engine: &E, steps: usize) -> Option<Done> {
     const RING: usize = 2048;
     let ring: Vec<_> = (0..RING)
