@@ -266,12 +266,7 @@ impl Heap {
         for slab in pool.slabs() {
             let lent = slab.count_slots() - slab.count_free();
             stats.count += lent;
-            stats.lent += lent
-                * if slab.size() == 0 {
-                    slab.bytes()
-                } else {
-                    slab.size()
-                };
+            stats.lent += lent * slab.slot_bytes();
         }
         stats
     }
@@ -330,6 +325,18 @@ impl Heap {
         cache::flush(self.home);
         self.home.pool().trim();
     }
+}
+
+/// What a fault at an address has to do with a heap. For a signal handler: it takes no lock.
+pub(crate) fn explain(address: usize) -> Option<&'static str> {
+    if let Some(book) = map::find(address) {
+        let lost = book.kind() == slab::Kind::Lost;
+        return lost.then_some("this process is a child that the heap's memory was kept from");
+    }
+    let page = vmsafe_os::native().page_size();
+    let beside = [address.wrapping_sub(page), address.wrapping_add(page)];
+    let beside = beside.into_iter().any(|near| map::find(near).is_some());
+    beside.then_some("an access beyond a chunk of the heap hit its guard")
 }
 
 static GLOBAL: OnceLock<Heap> = OnceLock::new();

@@ -37,6 +37,7 @@
 mod aead;
 pub mod buffer;
 mod error;
+mod faults;
 mod grade;
 #[expect(
     unsafe_code,
@@ -61,6 +62,7 @@ pub use buffer::evaporating::{Evaporated, Evaporating, Lifetime};
 pub use buffer::locked::Locked;
 pub use buffer::sealed::{Sealed, SealedBytes};
 pub use error::Error;
+pub use faults::explain_faults;
 pub use grade::{Grade, Verdict};
 pub use heap::Heap;
 pub use plain::Plain;

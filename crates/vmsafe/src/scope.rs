@@ -27,7 +27,6 @@
 //! stack to go on with and faults.
 
 use std::cell::Cell;
-use std::io;
 
 use vmsafe_os::{Fork, registers, signals, stack};
 
@@ -55,7 +54,7 @@ thread_local! {
 /// Runs `f` on a locked stack of [`STACK`] bytes. Nested calls stay on the stack that they are on.
 ///
 /// A closure that needs more hits the guard below the stack and faults; see [`with_stack`] and
-/// [`explain_overflow`].
+/// [`explain_faults`](crate::explain_faults).
 ///
 /// # Errors
 /// When no locked stack could be had: as [`Locked::new`]. `f` has not run then.
@@ -97,19 +96,13 @@ pub fn is_inside() -> bool {
     INSIDE.get()
 }
 
-/// From now on the program says so before a stack overflow in a scope ends it. Installs a handler
-/// of SIGSEGV, which hands every other fault on to the one that was there before.
-///
-/// # Errors
-/// As sigaction(2).
-pub fn explain_overflow() -> io::Result<()> {
-    signals::explain_faults(|address| {
-        let below = GUARD.get().wrapping_sub(address);
-        (1..=GUARD_BYTES).contains(&below).then_some(
-            "the stack of a scope overflowed into its guard; \
-             give the closure a larger one with scope::with_stack",
-        )
-    })
+/// What a fault at an address has to do with this thread's scope. For a signal handler.
+pub(crate) fn explain(address: usize) -> Option<&'static str> {
+    let below = GUARD.get().wrapping_sub(address);
+    (1..=GUARD_BYTES).contains(&below).then_some(
+        "the stack of a scope overflowed into its guard; \
+         give the closure a larger one with scope::with_stack",
+    )
 }
 
 /// The least that a guard page has on any machine.

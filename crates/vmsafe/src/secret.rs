@@ -30,6 +30,7 @@ use crate::plain::{Plain, bytes_of, bytes_of_mut};
 use crate::scope::scope;
 
 mod guarded;
+mod places;
 mod string;
 mod vec;
 
@@ -39,10 +40,34 @@ mod secrecy;
 mod serde;
 
 pub use guarded::Guarded;
+pub(crate) use places::explain;
 pub use string::{NotUtf8, SecretString};
 pub use vec::SecretVec;
 
 /// A value in locked memory. Zeroed when dropped.
+///
+/// It can be sent to, and shared with, another thread as its value can:
+///
+/// ```
+/// let key = vmsafe::Secret::<[u8; 32]>::random()?;
+/// std::thread::scope(|all| all.spawn(|| key.expose(|key| key[0])).join().is_ok());
+/// # Ok::<(), vmsafe::Error>(())
+/// ```
+/// ```compile_fail,E0277
+/// let shared = vmsafe::Secret::build(|| std::rc::Rc::new(7)).unwrap();
+/// std::thread::spawn(move || shared.expose(|value| **value));
+/// ```
+///
+/// A copy is made by [`Secret::try_clone`] only, and what is lent stays in its closure:
+///
+/// ```compile_fail,E0599
+/// let key = vmsafe::Secret::<[u8; 32]>::random().unwrap();
+/// let twin = key.clone();
+/// ```
+/// ```compile_fail
+/// let key = vmsafe::Secret::<[u8; 32]>::random().unwrap();
+/// let kept: &[u8; 32] = key.expose(|key| key);
+/// ```
 pub struct Secret<T> {
     at: NonNull<T>,
     heap: Heap,

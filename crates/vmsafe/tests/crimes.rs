@@ -10,14 +10,14 @@ use std::hint::black_box;
 use std::process::Command;
 use std::ptr::NonNull;
 
-use vmsafe::{Guarded, Heap, Secret, scope};
+use vmsafe::{Guarded, Heap, Secret, explain_faults, scope};
 
 const CRIME: &str = "VMSAFE_CRIME";
 
 /// A crime: its name, what it does, the signal that ends it, and what it says.
 type Crime = (&'static str, fn(), &'static str, &'static str);
 
-const CRIMES: [Crime; 12] = [
+const CRIMES: [Crime; 16] = [
     (
         "double free",
         double_free,
@@ -72,12 +72,41 @@ const CRIMES: [Crime; 12] = [
         "SIGABRT",
         "vmsafe: a write beyond the end of a slot changed its canary, at 0x",
     ),
-    ("overrun of a chunk", overrun_of_a_chunk, "SIGSEGV", ""),
+    (
+        "overrun of a chunk",
+        overrun_of_a_chunk,
+        "SIGSEGV",
+        "vmsafe: an access beyond a chunk of the heap hit its guard\n",
+    ),
+    (
+        "underrun of a chunk",
+        underrun_of_a_chunk,
+        "SIGSEGV",
+        "vmsafe: an access beyond a chunk of the heap hit its guard\n",
+    ),
+    (
+        "a parent's memory in its child",
+        parents_memory_in_a_child,
+        "SIGSEGV",
+        "vmsafe: this process is a child that the heap's memory was kept from\n",
+    ),
     (
         "guarded value outside its closure",
         guarded_outside,
         "SIGSEGV",
-        "",
+        "vmsafe: a Guarded value was used outside its closure, or changed in Guarded::expose\n",
+    ),
+    (
+        "guarded value after a panic in its closure",
+        guarded_after_a_panic,
+        "SIGSEGV",
+        "vmsafe: a Guarded value was used outside its closure, or changed in Guarded::expose\n",
+    ),
+    (
+        "guarded value that is changed while it is lent to read",
+        guarded_changed,
+        "SIGSEGV",
+        "vmsafe: a Guarded value was used outside its closure, or changed in Guarded::expose\n",
     ),
     (
         "stack overflow in a scope",
@@ -122,6 +151,7 @@ fn commit() {
         return;
     };
     let crime = CRIMES.iter().find(|crime| crime.0 == name).unwrap();
+    explain_faults().unwrap();
     (crime.1)();
     eprintln!("survived");
 }
@@ -225,13 +255,73 @@ fn overrun_of_a_chunk() {
     unsafe { beyond.write_volatile(1) };
 }
 
-fn guarded_outside() {
+fn underrun_of_a_chunk() {
+    let heap = Heap::new().unwrap();
+    // The first run of a chunk that holds nothing else.
+    let at = lend(heap, 4 << 20);
+    // SAFETY: none: one before the first byte of the chunk.
+    let before = unsafe { at.sub(1) };
+    // SAFETY: none: that is the crime.
+    black_box(unsafe { before.read_volatile() });
+}
+
+fn parents_memory_in_a_child() {
+    let heap = Heap::new().unwrap();
+    let at = lend(heap, 32);
+    // SAFETY: lent for 32 bytes: the control.
+    black_box(unsafe { at.read_volatile() });
+    let child = vmsafe_lab::fork_lingering(|| {
+        // SAFETY: none: the page is not this process's.
+        black_box(unsafe { at.read_volatile() });
+    });
+    let status = child.unwrap().wait().unwrap();
+    assert_eq!(vmsafe_lab::ended_by(status), Some(11), "SIGSEGV");
+    // The words are the child's; what ends this process is the same again.
+    die_of(11);
+}
+
+/// Ends this process as its child was ended. A signal that is sent is no fault that comes again: each
+/// handler in the row takes one.
+fn die_of(signal: i32) {
+    loop {
+        vmsafe_lab::kill(std::process::id(), signal).unwrap();
+    }
+}
+
+fn guarded() -> (Guarded<[u8; 32]>, *mut u8) {
     let mut key = Guarded::<[u8; 32]>::random().unwrap();
-    let at = key
-        .expose(|key| std::ptr::from_ref(key).cast::<u8>())
-        .unwrap();
+    let at = key.expose_mut(|key| {
+        let at = std::ptr::from_mut(key).cast::<u8>();
+        // SAFETY: the first byte of the value that is lent: the control.
+        black_box(unsafe { at.read_volatile() });
+        at
+    });
+    (key, at.unwrap())
+}
+
+fn guarded_outside() {
+    let (_key, at) = guarded();
     // SAFETY: not given; that is the crime.
     black_box(unsafe { at.read_volatile() });
+}
+
+fn guarded_after_a_panic() {
+    let (mut key, at) = guarded();
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _: Result<(), _> = key.expose_mut(|_| panic!("inside"));
+    }));
+    assert!(caught.is_err());
+    // SAFETY: not given; that is the crime.
+    black_box(unsafe { at.read_volatile() });
+}
+
+fn guarded_changed() {
+    let (mut key, at) = guarded();
+    let changed = key.expose(|_| {
+        // SAFETY: not given; that is the crime.
+        unsafe { at.write_volatile(1) };
+    });
+    changed.unwrap();
 }
 
 fn overflow_in_a_scope() {
@@ -244,6 +334,5 @@ fn overflow_in_a_scope() {
             deeper(depth + 1) + frame[7]
         }
     }
-    scope::explain_overflow().unwrap();
     black_box(scope(|| deeper(0)).unwrap());
 }

@@ -357,10 +357,7 @@ impl Home {
             let value = canary ^ at.addr().get() as u64;
             // SAFETY: as the caller promised.
             let intact = unsafe { bytes::has_canary(at, size, value) };
-            // In a child that found the slot wiped, so was the canary.
-            // SAFETY: as above.
-            let wiped = || self.fork == Fork::Wiped && unsafe { bytes::is_zero(at, size) };
-            if !intact && !wiped() {
+            if !intact {
                 stop(Crime::Overrun, at.addr().get());
             }
         }
@@ -399,12 +396,27 @@ impl Home {
             // The threads that owned these are not in this process.
             let slabs: Vec<_> = self.pool().slabs().collect();
             let own = cache::name(self);
+            if self.fork == Fork::Wiped {
+                slabs.iter().for_each(|slab| self.set_canaries_anew(slab));
+            }
             for slab in slabs.into_iter().filter(|slab| is_orphan(slab, own)) {
                 slab.gather();
                 self.retire(slab);
             }
         }
         self.epoch.store(self.kernel.epoch(), Ordering::Relaxed);
+    }
+
+    /// In a child that found its slots wiped: so were their canaries.
+    fn set_canaries_anew(&self, slab: &Slab) {
+        let Some(canary) = self.canary else { return };
+        let size = slab.slot_bytes();
+        for index in (0..slab.count_slots()).filter(|index| slab.is_lent(*index)) {
+            // SAFETY: a slot of the slab lies within its chunk.
+            let at = unsafe { bytes::slot(slab.base(), index * size) };
+            // SAFETY: a whole slot or run; the one thread of a child that is being made is here.
+            unsafe { bytes::set_canary(at, size, canary ^ at.addr().get() as u64) };
+        }
     }
 }
 

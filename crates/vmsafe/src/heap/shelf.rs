@@ -14,7 +14,7 @@
 //! made.
 
 use super::slab::{Given, NOBODY, Place, Slab};
-use super::sync::{Mutex, MutexGuard, lock};
+use super::sync::{Mutex, MutexGuard, in_one_order, lock};
 
 /// Slabs with free slots.
 #[derive(Debug)]
@@ -155,6 +155,7 @@ fn remove(slabs: &mut Vec<&'static Slab>, slab: &'static Slab) {
 /// settles; who did before is seen here.
 fn fill(slabs: &mut Vec<&'static Slab>, slab: &'static Slab) {
     slab.set_place(Place::Full);
+    in_one_order();
     if slab.has_remote() {
         put(slabs, slab);
     }

@@ -27,6 +27,7 @@
 
 use super::class::{self, SIZES, SLOTS};
 use super::crime::{Crime, stop};
+use super::sync::in_one_order;
 use super::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
@@ -202,6 +203,14 @@ impl Slab {
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Relaxed)
+    }
+
+    /// Bytes of each thing that it lends: a slot, or the whole run.
+    pub(super) fn slot_bytes(&self) -> usize {
+        match self.size() {
+            0 => self.bytes(),
+            size => size,
+        }
     }
 
     #[inline]
@@ -381,6 +390,7 @@ impl Slab {
         if (before | free) & bit != 0 {
             stop(Crime::DoubleFree, self.address(index));
         }
+        in_one_order();
         match self.place() {
             Place::Owned => Given::Quiet,
             Place::Full => Given::Due,

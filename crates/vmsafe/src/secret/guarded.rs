@@ -5,16 +5,19 @@ use std::marker::PhantomData;
 
 use vmsafe_os::{Access, Mapping};
 
+use super::places::Known;
 use crate::buffer::locked::{Locked, Options};
 use crate::error::Error;
 use crate::grade::Grade;
 use crate::plain::{Plain, of_bytes};
 
 /// A value in locked pages of its own between guards. Outside [`Guarded::expose`] and
-/// [`Guarded::expose_mut`] any access to it faults, of this process's own code too. For the few
-/// keys that deserve it: it costs pages, and two system calls each time.
+/// [`Guarded::expose_mut`] any access to it faults, of this process's own code too; after
+/// [`explain_faults`](crate::explain_faults) with words. For the few keys that deserve it: it costs
+/// pages, and two system calls each time.
 pub struct Guarded<T: Plain> {
     locked: Locked,
+    _known: Known,
     owns: PhantomData<T>,
 }
 
@@ -34,9 +37,12 @@ impl<T: Plain> Guarded<T> {
     pub fn create(options: Options, f: impl FnOnce(&mut T)) -> Result<Self, Error> {
         let mut locked = options.create(size_of::<T>().max(1))?;
         f(of_bytes(&mut locked));
+        let start = locked.pages().address();
+        let known = Known::new(start..start + locked.pages().len());
         locked.pages().protect(Access::None)?;
         Ok(Self {
             locked,
+            _known: known,
             owns: PhantomData,
         })
     }

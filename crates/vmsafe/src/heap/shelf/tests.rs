@@ -1,8 +1,10 @@
-//! Every interleaving of the few steps that two threads make at one slab:
-//! `RUSTFLAGS="--cfg loom" cargo test -p vmsafe --release --lib shelf`.
+//! Every interleaving of the few steps that two or three threads make at one slab:
+//! `RUSTFLAGS="--cfg loom" cargo test -p vmsafe --lib shelf`.
 
 use super::super::class;
 use super::*;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use loom::sync::Arc;
 use loom::thread;
@@ -96,5 +98,70 @@ fn slots_off_a_shared_shelf_are_lent_once() {
         let here = shelf.take().map(|(_, index)| index);
         let there = taker.join().unwrap();
         assert!(here.is_some() && there.is_some() && here != there);
+    });
+}
+
+/// As a thread ends it lets go of its slab, while a second thread lends and a third frees.
+#[test]
+fn a_slab_outlives_the_thread_that_had_it() {
+    loom::model(|| {
+        let (slab, shelf) = lent();
+        slab.check_lent(0);
+        slab.put(0);
+        let other = Arc::clone(&shelf);
+        let giver = thread::spawn(move || assert!(!give(&other, slab, 1)));
+        let other = Arc::clone(&shelf);
+        let lender = thread::spawn(move || {
+            let claimed = other.claim(OWNER + 1)?;
+            claimed.take()
+        });
+        assert!(shelf.release(slab).is_none());
+        giver.join().unwrap();
+        let early = lender.join().unwrap();
+        // Whoever comes last finds what is left: of two free slots each is lent once.
+        if slab.owner() == OWNER + 1 {
+            slab.collect();
+        } else {
+            assert!(shelf.claim(OWNER).is_some(), "the slots are lost");
+        }
+        let mut found: Vec<_> = std::iter::from_fn(|| slab.take()).chain(early).collect();
+        found.sort_unstable();
+        assert_eq!(found, [0, 1]);
+    });
+}
+
+/// True when `f` is found to be a crime.
+fn is_crime(f: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(f)).is_err()
+}
+
+/// What is found at the latest when the slot would be lent again.
+fn is_found_later(slab: &Slab) -> bool {
+    is_crime(|| while slab.take().is_some() || slab.collect() {})
+}
+
+#[test]
+fn of_two_frees_by_others_one_is_a_crime() {
+    loom::model(|| {
+        let (slab, shelf) = lent();
+        let other = Arc::clone(&shelf);
+        let first = thread::spawn(move || is_crime(|| drop(give(&other, slab, 0))));
+        let second = is_crime(|| drop(give(&shelf, slab, 0)));
+        assert!(first.join().unwrap() ^ second);
+    });
+}
+
+#[test]
+fn a_free_by_the_owner_and_one_by_another_are_a_crime() {
+    loom::model(|| {
+        let (slab, shelf) = lent();
+        let other = Arc::clone(&shelf);
+        let theirs = thread::spawn(move || is_crime(|| drop(give(&other, slab, 0))));
+        let ours = is_crime(|| {
+            slab.check_lent(0);
+            slab.put(0);
+        });
+        let found = theirs.join().unwrap() || ours;
+        assert!(found || is_found_later(slab));
     });
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use proptest::prelude::*;
 use vmsafe_os::lab::{fork_child, wait};
 
+use super::naive::{Naive, steps};
 use super::*;
 
 /// Forks ten times while another thread lends and frees; each child runs `body` and must succeed.
@@ -72,11 +74,19 @@ fn an_absent_heap_begins_anew_and_leaves_its_parents_alone() {
 #[test]
 fn a_wiped_heap_goes_on_with_zeros() {
     let (heap, at) = heap(Fork::Wiped);
+    let run = heap.lend(layout(40_000)).unwrap();
+    fill(run, 40_000);
     in_children(heap, || {
         assert_eq!(bytes_of(at, 64), [0; 64]);
+        assert!(bytes_of(run, 40_000).iter().all(|byte| *byte == 0));
+        // What it inherited it may use: the canaries are whole again.
+        fill(at, 64);
+        fill(run, 40_000);
         free(heap, at);
+        free(heap, run);
         exercise(heap);
     });
+    free(heap, run);
     assert_eq!(bytes_of(at, 64), [0xA5; 64]);
     free(heap, at);
 }
@@ -92,4 +102,48 @@ fn a_moved_heap_goes_on_as_it_was() {
     });
     assert_eq!(bytes_of(at, 64), [0xA5; 64]);
     free(heap, at);
+}
+
+/// What a child of this policy finds in place of what its parent has.
+fn inherit(naive: &mut Naive, heap: Heap, fork: Fork) {
+    match fork {
+        Fork::Moved => {}
+        Fork::Wiped => naive.lent.values_mut().for_each(|(_, byte)| *byte = 0),
+        Fork::Absent => {
+            for at in std::mem::take(&mut naive.lent).into_keys() {
+                assert!(!heap.owns(at));
+                free(heap, at);
+            }
+        }
+    }
+}
+
+proptest! {
+    // Each case forks.
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_child_goes_on_as_its_policy_says(
+        before in steps(),
+        after in steps(),
+        fork in prop_oneof![Just(Fork::Absent), Just(Fork::Wiped), Just(Fork::Moved)],
+        canaries: bool,
+    ) {
+        let heap = Heap::options().fork(fork).canaries(canaries).hardened(true).create().unwrap();
+        let mut naive = Naive::default();
+        before.iter().for_each(|step| naive.step(heap, step));
+        let child = fork_child(|| {
+            inherit(&mut naive, heap, fork);
+            for step in &after {
+                naive.step(heap, step);
+                assert_eq!(heap.stats().count, naive.lent.len());
+            }
+            naive.end(heap);
+        });
+        prop_assert!(wait(child.unwrap()).unwrap().success(), "the child failed");
+        after.iter().for_each(|step| naive.step(heap, step));
+        naive.end(heap);
+        heap.trim();
+        prop_assert_eq!(heap.stats().locked, 0);
+    }
 }

@@ -1,4 +1,5 @@
-//! Against a naive model: a map from address to content, over random sequences.
+//! Against a naive model: a map from address to content, over random sequences, in one thread and in
+//! several.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Lend { size: usize, align: u32 },
     Free { which: usize },
     Resize { which: usize, size: usize },
@@ -19,7 +20,7 @@ fn sizes() -> impl Strategy<Value = usize> {
     prop_oneof![6 => 0..300_usize, 3 => 300..5000_usize, 1 => 5000..120_000_usize]
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let which = 0..1000_usize;
     let step = prop_oneof![
         6 => (sizes(), 0..8_u32).prop_map(|(size, align)| Step::Lend { size, align }),
@@ -33,8 +34,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// What ought to be lent: address, layout, and the byte that fills it.
 #[derive(Default)]
-struct Naive {
-    lent: BTreeMap<NonNull<u8>, (Layout, u8)>,
+pub(super) struct Naive {
+    pub(super) lent: BTreeMap<NonNull<u8>, (Layout, u8)>,
     next: u8,
 }
 
@@ -74,7 +75,7 @@ impl Naive {
         Some((at, layout))
     }
 
-    fn step(&mut self, heap: Heap, step: &Step) {
+    pub(super) fn step(&mut self, heap: Heap, step: &Step) {
         match *step {
             Step::Lend { size, align } => {
                 let layout = Layout::from_size_align(size, 1 << (align * 2)).unwrap();
@@ -108,6 +109,57 @@ impl Naive {
             Step::Trim => heap.trim(),
         }
     }
+
+    pub(super) fn end(&mut self, heap: Heap) {
+        while let Some((at, _)) = self.remove(0) {
+            free(heap, at);
+        }
+    }
+}
+
+/// One thread of several: what it lends and frees itself, and what the next one is to free.
+fn work(heap: Heap, steps: &[Step], to: &mpsc::Sender<Parcel>, from: &mpsc::Receiver<Parcel>) {
+    let mut naive = Naive::default();
+    let take = |parcel: Parcel| {
+        let bytes = bytes_of(parcel.place(), parcel.len);
+        assert!(
+            bytes.iter().all(|byte| *byte == parcel.byte),
+            "content changed"
+        );
+        free(heap, parcel.place());
+    };
+    for step in steps {
+        if let Step::FreeElsewhere { which } = *step {
+            let at = naive
+                .lent
+                .keys()
+                .nth(which % naive.lent.len().max(1))
+                .copied();
+            if let Some((at, (layout, byte))) = at.and_then(|at| naive.lent.remove_entry(&at)) {
+                let at = at.as_ptr().expose_provenance();
+                let len = layout.size();
+                // The box of a thread that has ended is kept.
+                assert!(to.send(Parcel { at, len, byte }).is_ok());
+            }
+        } else {
+            naive.step(heap, step);
+        }
+        from.try_iter().for_each(take);
+    }
+    naive.end(heap);
+}
+
+/// Something lent that another thread is to free.
+struct Parcel {
+    at: usize,
+    len: usize,
+    byte: u8,
+}
+
+impl Parcel {
+    fn place(&self) -> NonNull<u8> {
+        NonNull::new(std::ptr::with_exposed_provenance_mut(self.at)).unwrap()
+    }
 }
 
 proptest! {
@@ -122,8 +174,32 @@ proptest! {
             naive.step(heap, step);
             prop_assert_eq!(heap.stats().count, naive.lent.len());
         }
-        while let Some((at, _)) = naive.remove(0) {
-            free(heap, at);
+        naive.end(heap);
+        heap.trim();
+        prop_assert_eq!(heap.stats().locked, 0);
+        prop_assert_eq!((kernel.mapped(), kernel.dirty_unmaps()), (0, 0));
+    }
+
+    #[test]
+    fn threads_that_free_what_others_lent_lose_nothing(
+        all in prop::collection::vec(steps(), 2..5),
+        hardened: bool,
+    ) {
+        let kernel = Model::leak();
+        let heap = Heap::options().kernel(kernel).hardened(hardened).create().unwrap();
+        let (to, from): (Vec<_>, Vec<_>) = all.iter().map(|_| mpsc::channel()).unzip();
+        let workers = all.into_iter().zip(from).enumerate().map(|(number, (steps, from))| {
+            let to = to[(number + 1) % to.len()].clone();
+            thread::spawn(move || {
+                work(heap, &steps, &to, &from);
+                from
+            })
+        });
+        let workers: Vec<_> = workers.collect();
+        let boxes: Vec<_> = workers.into_iter().map(|worker| worker.join().unwrap()).collect();
+        // What came after a thread had done its last step is still in its box.
+        for parcel in boxes.iter().flat_map(mpsc::Receiver::try_iter) {
+            free(heap, parcel.place());
         }
         heap.trim();
         prop_assert_eq!(heap.stats().locked, 0);
