@@ -1,5 +1,6 @@
-//! Sequences of lending, resizing and freeing, here and in another thread: what is lent is zero,
-//! apart from everything else, aligned, and keeps its content; in the end nothing is left.
+//! Sequences of lending, resizing and freeing, here, in another thread and in a child: what is lent
+//! is zero, apart from everything else, aligned, and keeps its content; a child finds what its fork
+//! policy says, and goes on with the sequence; in the end nothing is left.
 #![no_main]
 
 use std::alloc::Layout;
@@ -9,21 +10,31 @@ use std::sync::OnceLock;
 use std::thread;
 
 use libfuzzer_sys::fuzz_target;
-use vmsafe::Heap;
+use vmsafe::heap::Options;
+use vmsafe::{Fork, Heap};
+use vmsafe_os::lab::{fork_child, wait};
 use vmsafe_os::model::Model;
 
 /// What ought to be lent: by address the layout and the byte that fills it.
 type Lent = BTreeMap<NonNull<u8>, (Layout, u8)>;
 
-fn heap() -> Heap {
-    static HEAP: OnceLock<Heap> = OnceLock::new();
+/// A heap for each fork policy on this machine's kernel, and one on the model, which forks not.
+fn heap(which: u8) -> (Heap, Option<Fork>) {
+    static HEAPS: [OnceLock<Heap>; 4] = [const { OnceLock::new() }; 4];
+    let forks = [
+        None,
+        Some(Fork::Absent),
+        Some(Fork::Wiped),
+        Some(Fork::Moved),
+    ];
+    let which = usize::from(which) % HEAPS.len();
     let make = || {
-        Heap::options()
-            .kernel(Model::leak())
-            .canaries(true)
-            .create()
+        let plain = || Options::default().kernel(Model::leak());
+        let options = forks[which].map_or_else(plain, |fork| Heap::options().fork(fork));
+        let heap = options.canaries(true).hardened(which != 1).create();
+        heap.expect("memory to lock: run this as root, or with a higher `ulimit -l`")
     };
-    *HEAP.get_or_init(|| make().expect("the model grants everything"))
+    (*HEAPS[which].get_or_init(make), forks[which])
 }
 
 fn bytes(at: NonNull<u8>, len: usize) -> &'static [u8] {
@@ -58,8 +69,7 @@ fn remove(lent: &mut Lent, which: u8) -> Option<(NonNull<u8>, Layout)> {
     Some((at, layout))
 }
 
-fn step(lent: &mut Lent, [kind, which, low, high]: [u8; 4]) {
-    let heap = heap();
+fn step(heap: Heap, lent: &mut Lent, [kind, which, low, high]: [u8; 4]) {
     let size = usize::from(u16::from_le_bytes([low, high])) << (which & 1);
     match kind % 8 {
         0..4 => {
@@ -98,16 +108,49 @@ fn step(lent: &mut Lent, [kind, which, low, high]: [u8; 4]) {
     }
 }
 
-fuzz_target!(|input: &[u8]| {
-    let mut lent = Lent::new();
-    for bytes in input.as_chunks::<4>().0 {
-        step(&mut lent, *bytes);
+/// Makes of what a parent has lent what its child must find.
+fn inherit(heap: Heap, lent: &mut Lent, fork: Fork) {
+    match fork {
+        Fork::Moved => {}
+        Fork::Wiped => lent.values_mut().for_each(|(_, byte)| *byte = 0),
+        Fork::Absent => {
+            for at in std::mem::take(lent).into_keys() {
+                assert!(!heap.owns(at));
+                // SAFETY: a parent's destructor that runs in the child: it is let be.
+                unsafe { heap.free(at) };
+            }
+        }
     }
-    assert_eq!(heap().stats().count, lent.len());
-    while let Some((at, _)) = remove(&mut lent, 0) {
+}
+
+fn run(heap: Heap, fork: Option<Fork>, lent: &mut Lent, steps: &[[u8; 4]]) {
+    for (number, bytes) in steps.iter().enumerate() {
+        match fork {
+            // One fork in a process's sequence: it is what takes long.
+            Some(fork) if bytes[0] % 64 == 63 => {
+                let child = || {
+                    inherit(heap, lent, fork);
+                    run(heap, None, lent, &steps[number + 1..]);
+                };
+                let child = fork_child(child).expect("a child");
+                assert!(wait(child).expect("an end").success(), "the child failed");
+                return run(heap, None, lent, &steps[number + 1..]);
+            }
+            _ => step(heap, lent, *bytes),
+        }
+    }
+    assert_eq!(heap.stats().count, lent.len());
+    while let Some((at, _)) = remove(lent, 0) {
         // SAFETY: lent, and used no more.
-        unsafe { heap().free(at) };
+        unsafe { heap.free(at) };
     }
-    heap().trim();
-    assert_eq!(heap().stats().locked, 0);
+    heap.trim();
+    assert_eq!(heap.stats().locked, 0);
+}
+
+fuzz_target!(|input: &[u8]| {
+    if let Some((which, steps)) = input.split_first() {
+        let (heap, fork) = heap(*which);
+        run(heap, fork, &mut Lent::new(), steps.as_chunks::<4>().0);
+    }
 });

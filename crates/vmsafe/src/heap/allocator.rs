@@ -56,3 +56,31 @@ unsafe impl Allocator for Heap {
         unsafe { self.grow(at, old, new) }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use allocator_api2::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn a_vector_grows_and_shrinks_in_the_heap_and_leaves_no_copy() {
+        let heap = Heap::new().unwrap();
+        let mut row = Vec::new_in(heap);
+        row.extend_from_slice(&[0xA5_u8; 40]);
+        let small = NonNull::from(&row[0]).cast::<[u8; 40]>();
+        assert!(heap.owns(small.cast()));
+        // SAFETY: 40 bytes that the row holds: the control.
+        assert_eq!(unsafe { small.read() }, [0xA5; 40]);
+        row.resize(5000, 0xA5);
+        assert!(heap.owns(NonNull::from(&row[0])) && !heap.owns(small.cast()));
+        // SAFETY: the slab of the old place is still this thread's, so the page is there.
+        assert_eq!(unsafe { small.read() }, [0; 40]);
+        row.truncate(8);
+        row.shrink_to_fit();
+        assert_eq!(row[..], [0xA5; 8]);
+        assert_eq!(heap.stats().lent, 16);
+        drop(row);
+        assert_eq!(heap.stats().count, 0);
+    }
+}

@@ -1,3 +1,4 @@
+use std::io;
 use std::thread;
 
 use super::*;
@@ -112,4 +113,16 @@ fn an_overflow_hits_the_guard() {
     // Each frame holds 512 bytes.
     let deeper = run(STACK as u64 / 512 + 1).unwrap();
     assert_eq!(deeper, Some(11), "SIGSEGV");
+}
+
+#[test]
+fn the_alternate_stack_of_signal_handlers_is_locked() {
+    scope(|| ()).unwrap();
+    let alternate = ALTERNATE
+        .take()
+        .expect("the first scope of a thread makes it");
+    let swap = alternate.0.grade().of(crate::Threat::Swap);
+    assert!(swap.is_closed(), "{swap:?}");
+    assert!(alternate.0.len() >= signals::least_stack());
+    ALTERNATE.set(Some(alternate));
 }

@@ -3,6 +3,11 @@
 use std::ptr::NonNull;
 
 use super::*;
+use crate::Locked;
+
+#[cfg(feature = "serde")]
+mod deserialising;
+mod reading;
 
 /// The bytes at an address that the heap had lent and this thread's slab still covers.
 fn bytes_at<T>(at: NonNull<T>, len: usize) -> Vec<u8> {
@@ -128,18 +133,6 @@ fn a_growing_row_leaves_no_copy() {
 }
 
 #[test]
-fn rows_read_to_the_end_of_anything() {
-    let text: Vec<u8> = (0..10_000_u32).map(|i| i.to_le_bytes()[0]).collect();
-    let mut row = SecretVec::new().unwrap();
-    assert_eq!(row.read_to_end(&text[..]).unwrap(), 10_000);
-    row.expose(|bytes| assert_eq!(bytes, text));
-    let error = SecretString::read(&[0xFF_u8, 0xFE][..]).unwrap_err();
-    assert!(error.to_string().contains("UTF-8"), "{error}");
-    let text = SecretString::read("passwort".as_bytes()).unwrap();
-    text.expose(|text| assert_eq!(text, "passwort"));
-}
-
-#[test]
 fn rows_resize_with_zeros() {
     let mut row = SecretVec::<u32>::new().unwrap();
     row.extend_from_slice(&[1, 2, 3]).unwrap();
@@ -168,19 +161,75 @@ fn a_guarded_value_is_lent_and_shut_again() {
     assert_eq!(key.expose(|key| key[0]).unwrap(), 3);
 }
 
-#[cfg(feature = "serde")]
 #[test]
-fn deserialising_that_fails_half_way_leaves_nothing() {
-    let good: Secret<[u8; 24]> = serde_json::from_str(&format!("{:?}", [0xA5; 24])).unwrap();
-    let at = place(&good);
-    assert_eq!(bytes_at(at, 24), [0xA5; 24], "the control");
-    drop(good);
-    let short = format!("{:?}", [0xA5; 23]);
-    assert!(serde_json::from_str::<Secret<[u8; 24]>>(&short).is_err());
-    // The slot that was freed last is lent first, so the failed one stood in the same place.
-    assert_eq!(bytes_at(at, 24), [0; 24]);
-    let text: SecretString = serde_json::from_str("\"hunter2\"").unwrap();
-    text.expose(|text| assert_eq!(text, "hunter2"));
-    let row: SecretVec<u16> = serde_json::from_str("[1, 2, 3]").unwrap();
-    row.expose(|values| assert_eq!(values, [1, 2, 3]));
+fn a_guarded_value_is_zero_when_its_pages_go_back() {
+    let model = vmsafe_os::model::Model::leak();
+    let options = || Locked::options().kernel(model);
+    let mut key = Guarded::<[u8; 32]>::create(options(), |key| key.fill(0xA5)).unwrap();
+    assert_eq!(key.expose(|key| *key).unwrap(), [0xA5; 32], "the control");
+    drop(key);
+    let caught = std::panic::catch_unwind(|| {
+        Guarded::<[u8; 32]>::create(options(), |key| {
+            key.fill(0xA5);
+            panic!("half way");
+        })
+    });
+    assert!(caught.is_err());
+    assert_eq!((model.mapped(), model.dirty_unmaps()), (0, 0));
+}
+
+#[test]
+fn a_panic_while_a_secret_is_changed_leaves_it_whole_and_its_end_zero() {
+    let mut key = Secret::<[u8; 96]>::init_with(|key| key.fill(0xA5)).unwrap();
+    let at = place(&key);
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        key.expose_mut(|key| {
+            key[0] = 1;
+            panic!("half way");
+        });
+    }));
+    assert!(caught.is_err());
+    assert_eq!(bytes_at(at, 2), [1, 0xA5], "the control");
+    drop(key);
+    assert_eq!(bytes_at(at, 96), [0; 96]);
+}
+
+#[test]
+fn a_secret_can_be_zeroed_before_its_end() {
+    let mut key = Secret::<[u8; 32]>::init_with(|key| key.fill(0xA5)).unwrap();
+    let mut text = SecretString::new().unwrap();
+    text.push_str("hunter2").unwrap();
+    let at = text.expose(|text| NonNull::from(&text.as_bytes()[0]));
+    assert_eq!(bytes_at(at, 7), b"hunter2", "the control");
+    key.zeroize();
+    text.zeroize();
+    assert_eq!(bytes_at(place(&key), 32), [0; 32]);
+    assert!(text.is_empty());
+    assert_eq!(bytes_at(at, 7), [0; 7]);
+}
+
+#[test]
+fn equality_looks_at_every_byte() {
+    let key = Secret::<[u8; 32]>::random().unwrap();
+    for place in 0..32 {
+        let mut other = key.try_clone().unwrap();
+        assert!(bool::from(key.ct_eq(&other)), "the control");
+        other.expose_mut(|other| other[place] ^= 1);
+        assert!(
+            !bool::from(key.ct_eq(&other)) && key != other,
+            "byte {place}"
+        );
+    }
+}
+
+#[cfg(feature = "secrecy")]
+#[test]
+fn code_for_the_crate_secrecy_can_use_a_secret() {
+    use ::secrecy::{ExposeSecret, ExposeSecretMut};
+    fn first(key: &impl ExposeSecret<[u8; 32]>) -> u8 {
+        key.expose_secret()[0]
+    }
+    let mut key = Secret::<[u8; 32]>::zeroed().unwrap();
+    key.expose_secret_mut()[0] = 7;
+    assert_eq!(first(&key), 7);
 }
