@@ -131,7 +131,7 @@ fn a_slab_outlives_the_thread_that_had_it() {
 }
 
 /// True when `f` is found to be a crime.
-fn is_crime(f: impl FnOnce()) -> bool {
+fn is_crime<R>(f: impl FnOnce() -> R) -> bool {
     catch_unwind(AssertUnwindSafe(f)).is_err()
 }
 
@@ -145,8 +145,8 @@ fn of_two_frees_by_others_one_is_a_crime() {
     loom::model(|| {
         let (slab, shelf) = lent();
         let other = Arc::clone(&shelf);
-        let first = thread::spawn(move || is_crime(|| drop(give(&other, slab, 0))));
-        let second = is_crime(|| drop(give(&shelf, slab, 0)));
+        let first = thread::spawn(move || is_crime(|| give(&other, slab, 0)));
+        let second = is_crime(|| give(&shelf, slab, 0));
         assert!(first.join().unwrap() ^ second);
     });
 }
@@ -156,7 +156,7 @@ fn a_free_by_the_owner_and_one_by_another_are_a_crime() {
     loom::model(|| {
         let (slab, shelf) = lent();
         let other = Arc::clone(&shelf);
-        let theirs = thread::spawn(move || is_crime(|| drop(give(&other, slab, 0))));
+        let theirs = thread::spawn(move || is_crime(|| give(&other, slab, 0)));
         let ours = is_crime(|| {
             slab.check_lent(0);
             slab.put(0);
