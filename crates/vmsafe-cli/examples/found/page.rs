@@ -39,10 +39,26 @@ pub(crate) fn page(run: &Run) -> String {
 
 fn fill(page: &mut String, run: &Run) -> fmt::Result {
     writeln!(page, "\n{}.\n", run.versions.join("; "))?;
-    page.push_str("| program | locked, KiB | paged out, KiB |\n|---|---:|---:|\n");
+    page.push_str(
+        "| program | locked, KiB | paged out, KiB | known secrets in memory | in swap |\n\
+         |---|---:|---:|---|---|\n",
+    );
     for found in &run.programs {
+        let Found { name, secrets, .. } = found;
         let (locked, swapped) = (found.locked / 1024, found.swapped / 1024);
-        writeln!(page, "| {} | {locked} | {swapped} |", found.name)?;
+        let whole = |sight: &Sight| {
+            let stands = |(number, _): &&(usize, &str)| sight.whole(*number).0 > 0;
+            format!(
+                "{} of {}",
+                secrets.iter().filter(stands).count(),
+                secrets.len()
+            )
+        };
+        let (memory, swap) = (whole(&found.memory), whole(&run.swap));
+        writeln!(
+            page,
+            "| {name} | {locked} | {swapped} | {memory} | {swap} |"
+        )?;
     }
     writeln!(page, "\n{FORMS}")?;
     page.push_str("| program | found | form | in its memory | in swap |\n|---|---|---|---|---|\n");
