@@ -2,8 +2,8 @@
 
 use crate::masked::MaskStream;
 
-/// A window sets two bits of one word, and there are at least this many bits for each window: one
-/// in a few hundred foreign windows passes.
+/// A window sets three bits of one word, and there are at least this many bits for each window: one
+/// in a few hundred foreign windows passes two of them, one in a few thousand all three.
 const BITS_PER_WINDOW: usize = 32;
 /// Words, as powers of two: from 4 KiB, which any first-level cache holds, to 8 MiB.
 const FEWEST_WORDS: u32 = 9;
@@ -42,11 +42,12 @@ impl Filter {
 
     pub(super) fn insert(&mut self, window: u64) {
         let hash = self.hash(window);
-        self.words[self.place(hash)] |= 1 << (hash >> 32 & 63) | 1 << (hash >> 38 & 63);
+        self.words[self.place(hash)] |=
+            1 << bit(hash, 32) | 1 << bit(hash, 38) | 1 << bit(hash, 26);
         self.is_empty = false;
     }
 
-    /// 1 if `window` may have been inserted, else 0.
+    /// 1 if `window` may have been inserted, else 0. It looks at two of the three bits.
     #[inline(always)]
     pub(super) fn passes(&self, window: u64) -> u64 {
         if self.words.is_empty() {
@@ -54,7 +55,14 @@ impl Filter {
         }
         let hash = self.hash(window);
         let word = self.words[self.place(hash)];
-        word >> (hash >> 32 & 63) & word >> (hash >> 38 & 63) & 1
+        word >> bit(hash, 32) & word >> bit(hash, 38) & 1
+    }
+
+    /// Whether `window` may have been inserted, by the third bit too.
+    pub(super) fn passes_all(&self, window: u64) -> bool {
+        let hash = self.hash(window);
+        let word = self.words[self.place(hash)];
+        self.passes(window) & word >> bit(hash, 26) != 0
     }
 
     #[inline(always)]
@@ -72,4 +80,10 @@ impl Filter {
     fn place(&self, hash: u64) -> usize {
         (hash >> self.shift) as usize & (self.words.len() - 1)
     }
+}
+
+/// One of the 64 bits of a word, from a part of the hash that does not choose the word.
+#[inline(always)]
+fn bit(hash: u64, from: u32) -> u64 {
+    hash >> from & 63
 }

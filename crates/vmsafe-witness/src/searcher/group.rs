@@ -112,7 +112,7 @@ impl<const STRIDE: usize, const TEXT: bool> pulp::NullaryFnOnce for Next<'_, STR
 fn which<const TEXT: bool>(filter: &Filter, windows: &[u64; BATCH]) -> u32 {
     let each = windows.iter().enumerate();
     each.fold(0, |bits, (nth, &window)| {
-        let passes = is_text(window) == TEXT && filter.passes(window) != 0;
+        let passes = is_text(window) == TEXT && filter.passes_all(window);
         bits | u32::from(passes) << nth
     })
 }
