@@ -26,17 +26,47 @@ thread_local! {
     /// This thread's name as an owner; 0 before its first slab, and after its last.
     static TOKEN: Cell<u64> = const { Cell::new(0) };
     static CURRENT: [Row; HEAPS] = const { [const { [const { Cell::new(None) }; WIDE] }; HEAPS] };
-    static LEAVER: Leaver = const { Leaver };
+    static LEAVER: Leaver = const { Leaver::new() };
 }
 
-/// Gives everything back when its thread ends.
-struct Leaver;
+/// Gives everything back when its thread ends. It knows all that `TOKEN` and `CURRENT` do: where a
+/// target keeps thread-locals in keys of the system, those two may be gone before it.
+struct Leaver {
+    token: Cell<u64>,
+    rows: [Row; HEAPS],
+}
+
+impl Leaver {
+    const fn new() -> Self {
+        Self {
+            token: Cell::new(0),
+            rows: [const { [const { Cell::new(None) }; WIDE] }; HEAPS],
+        }
+    }
+
+    /// This thread's name, given it at its first slab; known again if it was lost.
+    fn name_thread(&self) {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        if self.token.get() == 0 {
+            // Room between two tokens for the rows of all heaps.
+            let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+            self.token.set(number * (HEAPS as u64 + 1));
+        }
+        TOKEN.set(self.token.get());
+        CURRENT.with(|rows| {
+            for (lost, known) in rows.iter().flatten().zip(self.rows.iter().flatten()) {
+                lost.set(known.get());
+            }
+        });
+    }
+}
 
 impl Drop for Leaver {
     fn drop(&mut self) {
-        for home in HOMES.iter().filter_map(OnceLock::get) {
-            for class in 0..CACHED {
-                if let Some(slab) = replace(home, class, None) {
+        for (row, home) in self.rows.iter().zip(&HOMES) {
+            for (class, held) in row.iter().enumerate() {
+                if let (Some(home), Some(slab)) = (home.get(), held.take()) {
+                    replace(home, class, None);
                     home.retire(slab);
                 }
             }
@@ -70,7 +100,17 @@ pub(super) fn take(home: &Home, class: usize) -> Option<*mut u8> {
 /// The slab that this thread has of the class.
 #[inline]
 pub(super) fn current(home: &Home, class: usize) -> Option<&'static Slab> {
-    CURRENT.with(|rows| rows.get(home.row())?.get(class)?.get())
+    CURRENT.with(|rows| place(rows, home, class)?.get())
+}
+
+/// Where the slab of the class stands among those of a thread.
+#[inline]
+fn place<'a>(
+    rows: &'a [Row; HEAPS],
+    home: &Home,
+    class: usize,
+) -> Option<&'a Cell<Option<&'static Slab>>> {
+    rows.get(home.row())?.get(class)
 }
 
 /// Puts another slab there, and returns what was there.
@@ -79,22 +119,23 @@ pub(super) fn replace(
     class: usize,
     slab: Option<&'static Slab>,
 ) -> Option<&'static Slab> {
-    CURRENT.with(|rows| rows.get(home.row())?.get(class)?.replace(slab))
+    // Past the end of the thread's leaver there is nothing to give back.
+    let _ = LEAVER.try_with(|own| place(&own.rows, home, class).map(|known| known.replace(slab)));
+    CURRENT.with(|rows| place(rows, home, class)?.replace(slab))
 }
 
 /// The name under which this thread may own a slab of the class; `None` when it may not: the class
 /// is too large, the heap came too late, or the thread is ending.
 pub(super) fn enlist(home: &Home, class: usize) -> Option<u64> {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    if class >= CACHED || home.row() >= HEAPS || LEAVER.try_with(|_| ()).is_err() {
+    if class >= CACHED || home.row() >= HEAPS {
         return None;
     }
-    if TOKEN.get() == 0 {
-        // Room between two tokens for the rows of all heaps.
-        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        TOKEN.set(number * (HEAPS as u64 + 1));
-    }
-    Some(name(home))
+    let named = LEAVER.try_with(|own| {
+        if TOKEN.get() == 0 {
+            own.name_thread();
+        }
+    });
+    named.ok().map(|()| name(home))
 }
 
 /// Gives back the slabs that this thread has and uses no slot of.
