@@ -1,83 +1,56 @@
 //! The lab's room on a system where it is not built: same names, each refuses.
 
-use std::convert::Infallible;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::path::Path;
 use std::process::ExitStatus;
 
-use crate::lab::{Copied, Extent, Opened, Unmount};
+pub use super::refused::*;
 
-fn refuse<T>() -> io::Result<T> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "the lab provokes swap, cores and write-back on linux only",
-    ))
+use super::refused::refusing;
+use crate::lab::{Core, Lack, Memory, Offer, Opened, Page, Setting, WorkingSet};
+
+/// What every door of the laboratory has here.
+const LACK: Lack = (
+    "the laboratory has no implementation for this system",
+    "run it on Linux or Windows",
+);
+
+/// No dump can be provoked.
+pub const CORE: Core = Core {
+    kind: "none",
+    name: Some("core.%p"),
+    is_whole: false,
+};
+
+/// Nothing is shown.
+pub fn offer() -> Option<Offer> {
+    Some(Offer {
+        swap: LACK,
+        swap_count: Some(LACK),
+        core: Some(LACK),
+        blocks: LACK,
+        child: LACK,
+    })
 }
 
-/// No device can exist.
-#[derive(Debug)]
-pub struct LoopDevice(Infallible);
-
-impl LoopDevice {
-    /// Refuses.
-    ///
-    /// # Errors
-    /// Always `Unsupported`.
-    pub fn attach(_backing: &File) -> io::Result<Self> {
-        refuse()
-    }
-
-    /// Cannot be reached.
-    pub fn path(&self) -> &Path {
-        match self.0 {}
-    }
-
-    /// Cannot be reached.
-    pub fn file(&self) -> &File {
-        match self.0 {}
-    }
-
-    /// Cannot be reached.
-    ///
-    /// # Errors
-    /// None.
-    pub fn detach(self) -> io::Result<()> {
-        match self.0 {}
-    }
+/// Always `Ok(None)`: whoever looks must know a way of its own.
+///
+/// # Errors
+/// None.
+pub fn memory_of(_pid: u32) -> io::Result<Option<Box<dyn Memory>>> {
+    Ok(None)
 }
 
-/// No handle can exist.
-#[derive(Debug)]
-pub struct Process(Infallible);
-
-impl Process {
-    /// Refuses.
-    ///
-    /// # Errors
-    /// Always `Unsupported`.
-    pub fn open(_pid: u32) -> io::Result<Self> {
-        refuse()
-    }
-
-    /// Cannot be reached.
-    ///
-    /// # Errors
-    /// None.
-    pub fn advise_pageout(&self, _range: Range<usize>) -> io::Result<usize> {
-        match self.0 {}
-    }
+/// Always true: nothing of a process that may live is cleared away.
+pub fn is_alive(_pid: u32) -> bool {
+    true
 }
 
-/// Always false: nothing here needs or uses a privilege.
-pub fn is_root() -> bool {
-    false
-}
-
-/// The system's name; no release is asked for.
-pub fn kernel_release() -> String {
-    std::env::consts::OS.to_owned()
+/// The length that the file itself tells, if it is not 0.
+pub fn length(file: &File) -> Option<u64> {
+    let len = file.metadata().ok()?.len();
+    (len > 0).then_some(len)
 }
 
 /// Always `None`: this system's statuses hold no signal that the lab could send.
@@ -90,45 +63,17 @@ pub fn page_size() -> usize {
     4096
 }
 
-/// Each refuses with `Unsupported`.
-macro_rules! refusing {
-    ($($name:ident($($kind:ty),*) -> $answer:ty;)*) => {$(
-        /// Refuses.
-        ///
-        /// # Errors
-        /// Always `Unsupported`.
-        pub fn $name($(_: $kind),*) -> io::Result<$answer> {
-            refuse()
-        }
-    )*};
-}
-
 refusing! {
-    drain_page_lists() -> ();
-    advise_pageout(Range<usize>) -> ();
-    copy_memory(Range<usize>, &File) -> Copied;
-    read_memory(Range<usize>) -> (Vec<u8>, Copied);
+    input() -> File;
+    open_files(u32, &Path) -> Vec<File>;
+    pages_of(u32) -> Option<Vec<Page>>;
+    flush_views() -> ();
+    trim_working_set() -> bool;
+    write_core() -> ();
+    setting(&str, &str) -> Option<Setting>;
+    has_key(&str) -> bool;
+    working_set() -> WorkingSet;
     kill(u32, i32) -> ();
     raise_core_limit() -> u64;
-    fork_child(impl FnOnce()) -> u32;
-    wait(u32) -> ExitStatus;
-    create_private(&Path) -> File;
-    create_private_dir(&Path, u32) -> ();
-    change_mode(&Path, u32) -> ();
-    is_own(&Path) -> bool;
-    readable_by_all(&File) -> bool;
     open_direct(&Path) -> Opened;
-    data_ranges(&File) -> Vec<Range<u64>>;
-    open_plain(&Path) -> File;
-    read_at(&File, &mut [u8], u64) -> ();
-    write_at(&File, &[u8], u64) -> ();
-    punch(&File, u64, u64) -> ();
-    extents(&File) -> Vec<Extent>;
-    swap_on(&Path, u16) -> ();
-    swap_off(&Path) -> ();
-    mount(&Path, &Path, &str, &str) -> ();
-    mount_fuse(&File, &Path) -> ();
-    unmount(&Path, Unmount) -> ();
-    sync_filesystem(&File) -> ();
-    serve_block_io() -> ();
 }

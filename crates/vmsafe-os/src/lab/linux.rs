@@ -2,6 +2,7 @@
 
 mod devices;
 mod files;
+mod foreign;
 mod memory;
 mod process;
 
@@ -9,11 +10,17 @@ pub use devices::{
     LoopDevice, mount, mount_fuse, serve_block_io, swap_off, swap_on, sync_filesystem, unmount,
 };
 pub use files::{
-    change_mode, create_private, create_private_dir, data_ranges, extents, is_own, open_direct,
-    open_plain, punch, read_at, readable_by_all, write_at,
+    change_mode, create_private, create_private_dir, data_ranges, extents, input, is_own, length,
+    open_direct, open_files, open_plain, punch, read_at, readable_by_all, write_at,
+};
+pub use foreign::{
+    CORE, flush_views, has_key, memory_of, offer, pages_of, setting, trim_working_set, working_set,
+    write_core,
 };
 pub use memory::{Process, advise_pageout, copy_memory, drain_page_lists, page_size, read_memory};
-pub use process::{exit_signal, fork_child, is_root, kernel_release, kill, raise_core_limit, wait};
+pub use process::{
+    exit_signal, fork_child, is_alive, is_root, kernel_release, kill, raise_core_limit, wait,
+};
 
 use std::ffi::CString;
 use std::io;

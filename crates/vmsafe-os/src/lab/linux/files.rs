@@ -63,6 +63,36 @@ pub fn readable_by_all(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.permissions().mode() & 0o004 != 0)
 }
 
+/// Standard input without the standard library's buffer, which nobody wipes.
+///
+/// # Errors
+/// It is closed, or a socket.
+pub fn input() -> io::Result<File> {
+    File::open("/dev/stdin")
+}
+
+/// Bytes that can be read at any place; `None` for what comes as a stream, and for the files of
+/// `/proc`, which tell no length. The cursor is moved.
+pub fn length(mut file: &File) -> Option<u64> {
+    let len = io::Seek::seek(&mut file, io::SeekFrom::End(0)).ok()?;
+    (len > 0).then_some(len)
+}
+
+/// The files below `dir` that a process holds open, named or not.
+///
+/// # Errors
+/// Somebody else's process; none of that number.
+pub fn open_files(pid: u32, dir: &Path) -> io::Result<Vec<File>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
+        let link = entry?.path();
+        if std::fs::read_link(&link).is_ok_and(|target| target.starts_with(dir)) {
+            files.push(File::open(&link)?);
+        }
+    }
+    Ok(files)
+}
+
 /// Opens a file or device for reading past the page cache, or says that it could not.
 ///
 /// # Errors
