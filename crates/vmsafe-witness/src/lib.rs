@@ -42,6 +42,7 @@
 //! | say what an offset is: swap slot, address, thread | [`Medium::place`] |
 //! | scan the data of a sparse file, or go on after a stop | [`scan_ranges`], [`Checkpoint`] |
 //! | scan a live process, or watch that | [`scan_process`], [`mappings`], [`scan_mappings`] |
+//! | scan one whose memory is no file | [`scan_memory`] |
 //! | find the primes of a public RSA key in memory | [`Modulus`], [`Wanted::moduli`] |
 //! | report to a CI system | [`to_sarif`], or piece by piece [`Sarif`] |
 //!
@@ -79,7 +80,8 @@ pub use medium::{
 };
 pub use needles::{LONGEST_NEEDLE, NeedleError, NeedleId, Needles, SHORTEST_NEEDLE};
 pub use process::{
-    Mapping, ProcessHit, ProcessKey, ProcessReport, mappings, scan_mappings, scan_process,
+    Mapping, ProcessHit, ProcessKey, ProcessReport, mappings, scan_mappings, scan_memory,
+    scan_process,
 };
 pub use report::{Gap, Progress, Report};
 pub use sarif::{Sarif, SarifResult, Scanned, to_sarif};

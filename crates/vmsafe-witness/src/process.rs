@@ -7,7 +7,7 @@ mod tests;
 use core::cell::Cell;
 use core::ops::Range;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek};
 
 use crate::buffer::Buffer;
 use crate::hit::Hit;
@@ -89,6 +89,28 @@ pub fn scan_mappings(
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> io::Result<Report> {
     let memory = File::open(format!("/proc/{pid}/mem"))?;
+    Ok(scan_through(searcher, pid, memory, mappings, progress))
+}
+
+/// As [`scan_process`], through `memory`, where an address is an offset, of the `mappings` given, by
+/// rising address: for systems that show memory by calls and not as files.
+pub fn scan_memory(
+    searcher: &Searcher,
+    pid: u32,
+    memory: impl Read + Seek + Send,
+    mappings: &[Mapping],
+) -> ProcessReport {
+    let report = scan_through(searcher, pid, memory, mappings, &mut |_| {});
+    with_names(report, mappings)
+}
+
+fn scan_through(
+    searcher: &Searcher,
+    pid: u32,
+    memory: impl Read + Seek + Send,
+    mappings: &[Mapping],
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> Report {
     let mut buffer = Buffer::new(searcher.overlap(), BLOCK);
     let source = Seekable::new(memory, u64::MAX);
     let mut pieces = Pieces::new(source, searcher.overlap(), 0..0, BLOCK);
@@ -128,7 +150,7 @@ pub fn scan_mappings(
         }
     }
     report.sort();
-    Ok(report)
+    report
 }
 
 /// The mapped ranges, adjacent ones joined: a secret may lie across a border that only a change of

@@ -37,6 +37,16 @@ pub fn mappings(pid: u32) -> io::Result<Vec<Mapping>> {
 }
 
 impl Mapping {
+    /// One that is known otherwise than by `/proc`.
+    #[must_use]
+    pub fn new(range: Range<u64>, permissions: String, name: String) -> Self {
+        Self {
+            range,
+            permissions,
+            name,
+        }
+    }
+
     /// Reads a line: `start-end perms offset dev inode   name`, the numbers in hexadecimal.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
