@@ -26,6 +26,9 @@ use crate::setting::{self, Setting};
 /// The hard limit is 0, which only root can raise.
 pub fn allow() -> Result<()> {
     let limit = os::raise_core_limit().doing("raise the core limit of", "this process")?;
+    if os::CORE.name.is_some() {
+        return Ok(());
+    }
     if limit == 0 {
         let why = "the hard limit is 0";
         return Err(Error::refused("dump the core of", "this process", why)
@@ -59,6 +62,13 @@ impl CorePattern {
     /// # Errors
     /// The setting cannot be read: no `/proc`.
     pub fn read() -> Result<Self> {
+        if let Some(name) = os::CORE.name {
+            return Ok(Self {
+                template: name.to_owned(),
+                adds_pid: false,
+                _taken: None,
+            });
+        }
         let template = fs::read_to_string(PATTERN).doing("read", PATTERN)?;
         let adds_pid = fs::read_to_string(ADDS_PID).doing("read", ADDS_PID)?;
         Ok(Self {
@@ -124,6 +134,18 @@ impl CorePattern {
         places.retain(|path| path.is_file());
         let age = |path: &PathBuf| path.metadata().and_then(|about| about.modified()).ok();
         Ok(places.into_iter().max_by_key(age))
+    }
+
+    /// Whether a core holds all kinds of memory; else a part, by the system's own choice.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        os::CORE.is_whole
+    }
+
+    /// What the cores that are found hold, in words.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        os::CORE.kind
     }
 
     /// The pattern, one name at a time. A `/` inside an expanded specifier becomes `!`, so that

@@ -54,6 +54,13 @@ impl Error {
     }
 }
 
+/// Keeps the kind, and says all of it.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.kind(), error)
+    }
+}
+
 fn suffix(advice: Option<&str>) -> String {
     advice
         .map(|advice| format!("; {advice}"))

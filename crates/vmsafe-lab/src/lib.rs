@@ -47,7 +47,9 @@ mod mkfs;
 mod owner;
 mod pageout;
 mod process;
+mod residence;
 mod setting;
+mod settings;
 pub mod smaps;
 mod swap;
 mod tables;
@@ -60,13 +62,17 @@ pub use error::{Error, Result};
 pub use gate::require_root;
 pub use lock::Lab;
 pub use machine::{Door, Machine, Opening, doors, machine};
-pub use medium::{Extent, Opened, data_ranges, extents, open_direct, readable_by_all};
-pub use mkfs::FsKind;
-pub use pageout::{Advice, PagedOut, drain, page_out, page_out_self};
-pub use process::{
-    Copied, Lingering, SIGABRT, SIGKILL, abort_with_core, ended_by, fork_lingering, is_root, kill,
-    readable_copy, readable_copy_to,
+pub use medium::{
+    Extent, Opened, data_ranges, extents, flush_views, length, open_direct, readable_by_all,
 };
+pub use mkfs::FsKind;
+pub use pageout::{Advice, PagedOut, drain, page_out, page_out_all_of_self, page_out_self};
+pub use process::{
+    Copied, Lingering, Memory, SIGABRT, SIGKILL, abort_with_core, ended_by, fork_lingering, input,
+    is_alive, is_root, kill, memory_of, open_files, readable_copy, readable_copy_to,
+};
+pub use residence::Residence;
+pub use settings::{Setting, WorkingSet, has_key, setting, working_set};
 pub use swap::{PrivateSwap, clean_up};
 pub use tables::{SwapArea, swap_areas};
 pub use watched::{Callback, Watch};

@@ -39,6 +39,21 @@ pub fn open_direct(path: &Path) -> Result<Opened> {
     os::open_direct(path).doing("open", path.display())
 }
 
+/// Bytes of a file, device or volume that can be read at any place; `None` for what comes as a
+/// stream. The cursor is moved.
+#[must_use]
+pub fn length(file: &File) -> Option<u64> {
+    os::length(file)
+}
+
+/// Hands what this process stored into mapped files to those files, where a sync of them does not.
+///
+/// # Errors
+/// The system's refusal.
+pub fn flush_views() -> Result<()> {
+    os::flush_views().doing("write back", "the mapped files of this process")
+}
+
 /// Whether the file's mode lets every user read it.
 ///
 /// # Errors

@@ -21,6 +21,7 @@ use std::ops::Range;
 use vmsafe_os::lab as os;
 
 use crate::error::{Error, Result, While};
+use crate::smaps;
 
 /// Makes every CPU put its pages where reclaim can see them. Any user may.
 ///
@@ -143,6 +144,24 @@ pub fn page_out_self(range: Range<usize>) -> Result<Advice> {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(Advice::Refused),
         Err(error) => Err(Error::new("page out", "a range of this process", error)),
     }
+}
+
+/// Pages out all of this process's private memory, as far as an ordinary user may.
+///
+/// # Errors
+/// The system does not say what is mapped, or refuses.
+pub fn page_out_all_of_self() -> Result<()> {
+    if os::trim_working_set().doing("page out", "this process")? {
+        return Ok(());
+    }
+    for mapping in smaps::mappings(std::process::id())? {
+        // The kernel's own pages ([vdso], [vvar], [vsyscall]) are nobody's to page out.
+        if !mapping.name.starts_with("[v") {
+            // One that is gone by now, or that the kernel will not take, stays in: the count tells.
+            let _ = page_out_self(mapping.range);
+        }
+    }
+    Ok(())
 }
 
 const EFAULT: i32 = 14;

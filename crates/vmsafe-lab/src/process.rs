@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::ops::Range;
+use std::path::Path;
 use std::process::ExitStatus;
 
 use vmsafe_os::lab as os;
 
 use crate::error::{Result, While};
 
-pub use os::Copied;
+pub use os::{Copied, Memory};
 
 /// A forked child. Dropping it kills and collects it.
 #[derive(Debug)]
@@ -104,7 +105,40 @@ pub const SIGABRT: i32 = 6;
 /// Ends this process by SIGABRT, as a failed assertion in C does. The calling thread stops here, so
 /// what it holds is in the core as it is now; after a [`kill`] of oneself it may run on meanwhile.
 pub fn abort_with_core() -> ! {
+    // Without a core nothing is shown, which whoever looks for it tells.
+    let _ = os::write_core();
     std::process::abort()
+}
+
+/// Whether a process of this number lives, or waits to be collected.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    os::is_alive(pid)
+}
+
+/// The files below `dir` that a process holds open, named or not, shared or not.
+///
+/// # Errors
+/// Somebody else's process; none of that number.
+pub fn open_files(pid: u32, dir: &Path) -> Result<Vec<File>> {
+    os::open_files(pid, dir).doing("list the files of process", pid)
+}
+
+/// The memory of a process, where the system shows it by calls; `None` where it is a file, which
+/// needs no laboratory.
+///
+/// # Errors
+/// Somebody else's process; none of that number.
+pub fn memory_of(pid: u32) -> Result<Option<Box<dyn Memory>>> {
+    os::memory_of(pid).doing("read process", pid)
+}
+
+/// Standard input without the standard library's buffer, which nobody wipes.
+///
+/// # Errors
+/// This process has none.
+pub fn input() -> Result<File> {
+    os::input().doing("open", "standard input")
 }
 
 #[cfg(test)]
