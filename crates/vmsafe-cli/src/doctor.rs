@@ -5,9 +5,11 @@ mod device;
 mod dumps;
 mod grades;
 mod limits;
+mod registry;
 mod sleep;
 mod swap;
 mod sysroot;
+mod windows;
 
 use std::io;
 use std::path::PathBuf;
@@ -17,13 +19,16 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::output::{Cell, Output, Table};
 use check::{Check, Risk};
-use grades::Grades;
+use grades::{Advice, Grades};
+use registry::Registry;
 use sysroot::Sysroot;
 
 /// Tells what on this machine lets memory reach storage, and what mends it.
 ///
 /// Looks at swap and whether it is encrypted, zram, zswap, hibernation, core dumps, limits and
-/// ptrace, and asks for a locked buffer to see what the kernel confirms of it. Changes nothing.
+/// ptrace; on Windows at the page file and BitLocker, hibernation and fast start-up, crash dumps
+/// and error reports. Asks for a locked buffer to see what the kernel confirms of it. Changes
+/// nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DoctorArgs {
@@ -33,6 +38,9 @@ pub(crate) struct DoctorArgs {
     /// Read /proc, /sys, /dev and /etc below this directory.
     #[arg(long, value_name = "DIR", hide = true, default_value = "/")]
     sysroot: PathBuf,
+    /// Judge this record of a Windows registry: a JSON object of values by KEY\NAME.
+    #[arg(long, value_name = "FILE", hide = true, conflicts_with = "sysroot")]
+    registry: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -44,11 +52,13 @@ Exit codes: 0 no high risk, 1 at least one high risk, 2 usage or I/O error, 3 so
 could not be told.";
 
 pub(crate) fn run(args: &DoctorArgs, out: &Output) -> anyhow::Result<Exit> {
-    let root = Sysroot::new(&args.sysroot);
     // Before the grades: the secret memory that they try keeps the machine from hibernating.
-    let mut checks = examine(&root);
+    let (mut checks, advice) = match Registry::open(args.registry.as_deref())? {
+        Some(registry) => (windows::examine(&registry), Advice::WINDOWS),
+        None => (examine(&Sysroot::new(&args.sysroot)), Advice::LINUX),
+    };
     let grades = Grades::probe();
-    checks.push(grades.check());
+    checks.push(grades.check(&advice));
     let verdict = Verdict::of(&checks);
     let diagnosis = Diagnosis {
         verdict,

@@ -89,22 +89,12 @@ pub fn scan_mappings(
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> io::Result<Report> {
     let memory = File::open(format!("/proc/{pid}/mem"))?;
-    Ok(scan_through(searcher, pid, memory, mappings, progress))
+    Ok(scan_memory(searcher, pid, memory, mappings, progress))
 }
 
-/// As [`scan_process`], through `memory`, where an address is an offset, of the `mappings` given, by
-/// rising address: for systems that show memory by calls and not as files.
+/// As [`scan_mappings`], through `memory`, where an address is an offset: for systems that show it
+/// by calls and not as files.
 pub fn scan_memory(
-    searcher: &Searcher,
-    pid: u32,
-    memory: impl Read + Seek + Send,
-    mappings: &[Mapping],
-) -> ProcessReport {
-    let report = scan_through(searcher, pid, memory, mappings, &mut |_| {});
-    with_names(report, mappings)
-}
-
-fn scan_through(
     searcher: &Searcher,
     pid: u32,
     memory: impl Read + Seek + Send,

@@ -139,15 +139,7 @@ impl Actor {
 
     /// Opens the files below `dir` that the process holds open, named or not.
     pub(crate) fn open_files(&self, dir: &Path) -> anyhow::Result<Vec<File>> {
-        let table = PathBuf::from(format!("/proc/{}/fd", self.pid()));
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&table).context("cannot list a subject's files")? {
-            let link = entry?.path();
-            if fs::read_link(&link).is_ok_and(|target| target.starts_with(dir)) {
-                files.push(File::open(&link).context("cannot open a subject's file")?);
-            }
-        }
-        Ok(files)
+        Ok(vmsafe_lab::open_files(self.pid(), dir)?)
     }
 
     fn begin(&mut self, act: Act) -> anyhow::Result<()> {

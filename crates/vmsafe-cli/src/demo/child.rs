@@ -28,17 +28,20 @@ pub(crate) enum Act {
     Touch = b't',
     /// Page everything out, as far as an ordinary user may.
     PageOut = b'p',
+    /// Hand what was stored into mapped files to those files.
+    WriteBack = b'w',
     /// Crash.
     Abort = b'a',
 }
 
 impl Act {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Fork,
         Self::BeginStoring,
         Self::EndStoring,
         Self::Touch,
         Self::PageOut,
+        Self::WriteBack,
         Self::Abort,
     ];
 
@@ -99,6 +102,7 @@ fn play(args: &DemoSubjectArgs) -> anyhow::Result<()> {
     vmsafe_lab::allow().context("cannot allow core dumps")?;
     let mut intake = Intake::open()?;
     let holder = Holder::take(args.subject, args.sabotage, &args.files, &mut intake)?;
+    let local = holder.local();
     let mut stage = Stage {
         holder: Arc::new(Mutex::new(holder)),
         storing: None,
@@ -116,6 +120,7 @@ fn play(args: &DemoSubjectArgs) -> anyhow::Result<()> {
     while let Some(byte) = intake.command() {
         say(&stage.act(Act::of(byte)?)?)?;
     }
+    std::hint::black_box(&local);
     Ok(())
 }
 
@@ -158,17 +163,18 @@ impl Stage {
                     .unwrap_or_else(PoisonError::into_inner)
                     .store()?;
             }
-            Act::PageOut => page_out_everything()?,
+            Act::PageOut => vmsafe_lab::page_out_all_of_self()?,
+            Act::WriteBack => vmsafe_lab::flush_views()?,
             Act::Abort => vmsafe_lab::abort_with_core(),
         }
         Ok(answer)
     }
 
     fn fork(&self) -> anyhow::Result<u32> {
-        let proof = PathBuf::from(format!("/proc/{}", self.demo));
+        let demo = self.demo;
         let child = vmsafe_lab::fork_lingering(move || {
             // It outlives its parent, which will crash or be killed, but not the demonstration.
-            while proof.exists() {
+            while vmsafe_lab::is_alive(demo) {
                 std::thread::sleep(Duration::from_millis(100));
             }
         })?;
@@ -202,18 +208,6 @@ fn begin_storing(holder: &Arc<Mutex<Holder>>) -> Storing {
         Ok((stores, losses))
     });
     Storing { stop, thread }
-}
-
-/// All of this process's private memory, as an ordinary user may.
-fn page_out_everything() -> anyhow::Result<()> {
-    for mapping in vmsafe_lab::smaps::mappings(std::process::id())? {
-        // The kernel's own pages ([vdso], [vvar], [vsyscall]) are nobody's to page out.
-        if !mapping.name.starts_with("[v") {
-            // One that is gone by now, or that the kernel will not take, stays in: the count tells.
-            let _ = vmsafe_lab::page_out_self(mapping.range);
-        }
-    }
-    Ok(())
 }
 
 fn say(answer: &Answer) -> anyhow::Result<()> {

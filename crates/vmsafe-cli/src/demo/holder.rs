@@ -1,6 +1,7 @@
 //! Holders: the ways in which a subject's process holds its canary.
 
-use std::fs;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -36,14 +37,14 @@ pub(crate) enum Holder {
     Evaporating {
         tail: Evaporating,
         original: Locked,
-        _beside: Vec<u8>,
+        beside: Vec<u8>,
     },
     /// Small secrets in locked slots.
     Heap(Vec<Secret<[u8; CANARY]>>),
     /// Ciphertext, and what sabotage left beside it.
     Sealed {
         sealed: SealedBytes,
-        _beside: Vec<u8>,
+        beside: Vec<u8>,
     },
     /// A vector in locked memory.
     Grown(SecretVec<u8>),
@@ -117,7 +118,7 @@ impl Holder {
         let mut holder = Self::Evaporating {
             tail,
             original,
-            _beside: beside,
+            beside,
         };
         holder.store()?;
         Ok(holder)
@@ -149,10 +150,7 @@ impl Holder {
         } else {
             Vec::new()
         };
-        Ok(Self::Sealed {
-            sealed,
-            _beside: beside,
-        })
+        Ok(Self::Sealed { sealed, beside })
     }
 
     fn plain_2001(intake: &mut Intake, dir: &Path) -> anyhow::Result<Self> {
@@ -206,6 +204,17 @@ impl Holder {
                 tail.store(original);
                 Ok(lost)
             }
+        }
+    }
+
+    /// What programs leave on a stack of what they use, and some dumps hold nothing but.
+    pub(crate) fn local(&self) -> Option<[u8; CANARY]> {
+        match self {
+            Self::Plain { bytes, .. } => bytes.first_chunk().copied(),
+            Self::Evaporating { beside, .. } | Self::Sealed { beside, .. } => {
+                beside.first_chunk().copied()
+            }
+            _ => None,
         }
     }
 
@@ -263,6 +272,9 @@ fn locked(intake: &mut Intake, source: Source, len: usize) -> anyhow::Result<Loc
 }
 
 fn write_out(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let written = fs::write(path, bytes).and_then(|()| fs::File::open(path)?.sync_all());
+    let written = File::create(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
     written.with_context(|| format!("cannot write {}", path.display()))
 }

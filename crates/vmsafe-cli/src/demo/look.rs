@@ -1,13 +1,12 @@
 //! Looking through the doors: what the witness finds behind each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use vmsafe_lab::{CorePattern, Opened, PrivateSwap, smaps};
+use vmsafe_lab::{CorePattern, Opened, PrivateSwap, Residence, smaps};
 use vmsafe_witness::{scan_file, scan_process};
 
 use super::actor::{Actor, Ending};
@@ -15,6 +14,7 @@ use super::canary::Canaries;
 use super::stage::{DiskDoor, Stage, SwapDoor};
 use super::subject::{Door, Subject};
 use super::tally::{Sight, Tally};
+use crate::scan::scan_all;
 
 /// Copies per subject.
 pub(crate) type Counts = HashMap<Subject, u64>;
@@ -29,16 +29,35 @@ fn count_in(path: &Path, canaries: &Canaries, direct: bool) -> anyhow::Result<Co
             Opened::Buffered(_) => bail!("{} cannot be read past the page cache", path.display()),
         },
     };
+    count(&file, canaries, &path.display().to_string())
+}
+
+fn count(file: &File, canaries: &Canaries, name: &str) -> anyhow::Result<Counts> {
     let mut counts = Counts::new();
-    let report = scan_file(canaries.searcher(), &file, None, &mut |progress| {
+    let report = scan_file(canaries.searcher(), file, None, &mut |progress| {
         for hit in progress.fresh {
             *counts.entry(canaries.owner(hit.needle)).or_default() += 1;
         }
     });
     match report.gaps.first() {
         None => Ok(counts),
-        Some(gap) => bail!("{} was not read whole: {}", path.display(), gap.because),
+        Some(gap) => bail!("{name} was not read whole: {}", gap.because),
     }
+}
+
+/// Copies in the files that their subjects hold open, which need no name.
+pub(crate) fn in_open_files(
+    files: &[(Subject, File)],
+    canaries: &Canaries,
+) -> anyhow::Result<Counts> {
+    let mut counts = Counts::new();
+    for (holder, file) in files {
+        let found = count(file, canaries, holder.name())?;
+        let own = found.get(holder).copied().unwrap_or(0);
+        let most = counts.entry(*holder).or_default();
+        *most = own.max(*most);
+    }
+    Ok(counts)
 }
 
 /// The raw swap area.
@@ -83,51 +102,23 @@ pub(crate) fn at_counted_swap(
 
 fn counted(actor: &Actor, canaries: &Canaries) -> anyhow::Result<Sight> {
     // Before the search, which reads everything back in.
-    let mappings = smaps::mappings(actor.pid())?;
-    let swapped = swapped_pages(actor.pid(), &mappings)?;
-    let found = scan_process(canaries.searcher(), actor.pid());
-    let found = found.context("cannot read a subject's memory")?.hits;
-    let addresses = found.iter().map(|found| found.hit.offset);
-    if actor.subject.is_control() {
-        let copies = addresses
-            .filter(|at| swapped.contains(&(at / PAGE)))
-            .count() as u64;
-        return Ok(Sight::of(
+    let residence = Residence::of(actor.pid())?;
+    let report = scan_all(canaries.searcher(), actor.pid());
+    let found = report.context("cannot read a subject's memory")?.hits;
+    let count = |wanted: &dyn Fn(u64) -> bool| {
+        let addresses = found.iter().map(|found| found.offset);
+        addresses.filter(|at| wanted(*at)).count() as u64
+    };
+    Ok(if actor.subject.is_control() {
+        let copies = count(&|at| residence.is_out(at));
+        Sight::of(
             copies,
-            "copies in pages that the kernel says are swapped",
-        ));
-    }
-    let copies = addresses.filter(|at| mappings.iter().any(|mapping| may_swap(mapping, *at)));
-    Ok(Sight::of(
-        copies.count() as u64,
-        "copies in pages that the kernel could swap",
-    ))
-}
-
-/// Bytes of a page as /proc/PID/pagemap counts them.
-const PAGE: u64 = 4096;
-
-/// The numbers of all pages that are swapped out: bit 62 in /proc/PID/pagemap, which is right for
-/// private memory.
-fn swapped_pages(pid: u32, mappings: &[smaps::Mapping]) -> anyhow::Result<HashSet<u64>> {
-    let path = format!("/proc/{pid}/pagemap");
-    let mut pagemap = File::open(&path).with_context(|| format!("cannot read {path}"))?;
-    let mut swapped = HashSet::new();
-    for mapping in mappings.iter().filter(|mapping| mapping.swapped > 0) {
-        let first = mapping.range.start as u64 / PAGE;
-        let mut entries = vec![0; mapping.range.len() / 4096 * 8];
-        pagemap.seek(SeekFrom::Start(first * 8))?;
-        pagemap
-            .read_exact(&mut entries)
-            .with_context(|| format!("cannot read {path}"))?;
-        let entries = (first..).zip(entries.chunks_exact(8));
-        swapped.extend(
-            entries
-                .filter(|(_, entry)| entry[7] & 0x40 != 0)
-                .map(|(page, _)| page),
-        );
-    }
-    Ok(swapped)
+            "copies in pages that the kernel says are out of memory",
+        )
+    } else {
+        let copies = count(&|at| residence.may_leave(at));
+        Sight::of(copies, "copies in pages that the kernel could swap")
+    })
 }
 
 /// Whether each control's copies have reached the swap device. The page table alone does not tell:
@@ -140,14 +131,6 @@ pub(crate) fn controls_are_out(
     let counts = count_in(area.path(), canaries, true)?;
     let mut controls = cast.iter().filter(|subject| subject.is_control());
     Ok(controls.all(|control| counts.get(control).is_some_and(|copies| *copies > 0)))
-}
-
-/// Whether a byte lies in memory that the kernel may swap.
-fn may_swap(mapping: &smaps::Mapping, address: u64) -> bool {
-    let range = mapping.range.start as u64..mapping.range.end as u64;
-    // A shared mapping of a file goes to that file; `sh` is the kernel's mark for it.
-    let of_file = mapping.has("sh") && mapping.name.starts_with('/');
-    range.contains(&address) && !mapping.has("lo") && !of_file
 }
 
 /// The cores of those who crashed.
@@ -178,18 +161,20 @@ fn in_core(pattern: &CorePattern, actor: &Actor, canaries: &Canaries) -> anyhow:
     let counts = count_in(&core, canaries, false)?;
     fs::remove_file(&core).context("cannot remove a core")?;
     let copies = counts.get(&actor.subject).copied().unwrap_or(0);
-    Ok(Sight::of(
-        copies,
-        "core of a SIGABRT, coredump_filter 0x1ff",
-    ))
+    Ok(Sight::of(copies, pattern.kind()))
 }
 
 /// The children that live on.
 pub(crate) fn at_children(
+    stage: &Stage,
     actors: &[Actor],
     canaries: &Canaries,
     tally: &mut Tally,
 ) -> anyhow::Result<()> {
+    if let Some(because) = &stage.childless {
+        note_all(stage, Door::Child, because, tally);
+        return Ok(());
+    }
     for actor in actors.iter().filter(|actor| actor.ending == Ending::Crash) {
         let pid = actor.lingering().context("a subject without a child")?;
         let report = scan_process(canaries.searcher(), pid).context("cannot read a child")?;
@@ -203,6 +188,15 @@ pub(crate) fn at_children(
         tally.note(actor.subject, Door::Child, sight);
     }
     Ok(())
+}
+
+/// What the files that subjects held open told.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Where they lie.
+    pub(crate) places: Places,
+    /// What stood in them after the last write-back.
+    pub(crate) counts: Counts,
 }
 
 /// Where each subject's files lie on the disk.
@@ -240,16 +234,19 @@ pub(crate) fn in_files(actors: &[Actor], canaries: &Canaries) -> anyhow::Result<
     Ok(counts)
 }
 
-/// What stood in the files before and after the burn, and what was written to their blocks.
+/// What stood in the files, open or by name, before and after the burn, and what was written to
+/// their blocks.
 pub(crate) fn at_files(
     stage: &Stage,
+    held: &Held,
     before: &Counts,
     after: &Counts,
-    places: &Places,
     canaries: &Canaries,
     tally: &mut Tally,
 ) {
     let written = written(stage, canaries);
+    let places = &held.places;
+    let nameless = |subject| held.counts.get(&subject).copied().unwrap_or(0);
     for &subject in &stage.cast {
         let named = before.get(&subject).copied().unwrap_or(0);
         let own = written
@@ -271,7 +268,7 @@ pub(crate) fn at_files(
                 after_burn: Some(after.get(&subject).copied().unwrap_or(0)),
                 ..Sight::of(named, "its file, before and after the burn")
             },
-            _ => Sight::of(named + raced, because),
+            _ => Sight::of(nameless(subject).max(named) + raced, because),
         };
         tally.note(subject, Door::File, sight);
     }

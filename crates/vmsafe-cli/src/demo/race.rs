@@ -12,7 +12,7 @@ use super::DemoArgs;
 use super::actor::{Actor, Ending};
 use super::canary::Canaries;
 use super::child::Act;
-use super::stage::WorkDir;
+use super::stage::{WorkDir, closed};
 use super::subject::Subject;
 use super::verdict::Verdict;
 use crate::exit::Exit;
@@ -48,10 +48,9 @@ struct Json<'a> {
 
 /// Races on each file system, `time` long.
 pub(crate) fn run(args: &DemoArgs, time: Duration, out: &Output) -> anyhow::Result<Exit> {
-    ensure!(
-        vmsafe_lab::is_root(),
-        "only root may watch a disk; run: sudo vmsafe demo --race"
-    );
+    if let Some(because) = closed(vmsafe_lab::Door::WrittenBlocks)? {
+        bail!("no disk can be watched: {because} --race");
+    }
     let _lab = Lab::lock()?;
     let interrupt = Interrupt::listen()?;
     let work = WorkDir::create_in(args.dir.as_deref())?;

@@ -8,7 +8,7 @@ use vmsafe::buffer::confined::burn_file;
 use super::actor::{Actor, Ending};
 use super::canary::Canaries;
 use super::child::Act;
-use super::look::{self, Places};
+use super::look::{self, Held};
 use super::stage::{DiskDoor, Stage, SwapDoor};
 use super::subject::Subject;
 use super::tally::Tally;
@@ -45,14 +45,14 @@ pub(crate) fn play(
     step(1)?;
     page_out(stage, &canaries, &mut actors)?;
     step(2)?;
-    let places = write_back(stage, &mut actors)?;
+    let held = write_back(stage, &canaries, &mut actors)?;
     step(3)?;
     fork(stage, &canaries, &mut actors)?;
     if matches!(stage.swap, SwapDoor::Counted) {
         look::at_counted_swap(&actors, &canaries, &mut tally)?;
     }
     step(4)?;
-    look::at_children(&actors, &canaries, &mut tally)?;
+    look::at_children(stage, &actors, &canaries, &mut tally)?;
     step(5)?;
     actors.iter_mut().try_for_each(Actor::end)?;
     step(6)?;
@@ -60,8 +60,8 @@ pub(crate) fn play(
     step(7)?;
     let before = look::in_files(&actors, &canaries)?;
     let after = clear_away(&actors, &canaries, sabotaged)?;
-    look::at_files(stage, &before, &after, &places, &canaries, &mut tally);
-    look::at_disk(stage, &places, &canaries, &mut tally)?;
+    look::at_files(stage, &held, &before, &after, &canaries, &mut tally);
+    look::at_disk(stage, &held.places, &canaries, &mut tally)?;
     look::at_swap(stage, &canaries, &mut tally)?;
     remove_leftovers(stage)?;
     Ok((tally, actors))
@@ -118,18 +118,25 @@ fn page_out(stage: &Stage, canaries: &Canaries, actors: &mut [Actor]) -> anyhow:
     }
 }
 
-/// Writes all files back, again and again, while their subjects store. Tells where they lie.
-fn write_back(stage: &Stage, actors: &mut [Actor]) -> anyhow::Result<Places> {
-    let mut places = Places::default();
+/// Writes all files back, again and again, while their subjects store. Tells where they lie, and
+/// what stands in them.
+fn write_back(stage: &Stage, canaries: &Canaries, actors: &mut [Actor]) -> anyhow::Result<Held> {
+    let mut held = Held::default();
     let mut files: Vec<(Subject, File)> = Vec::new();
     let storing = |actor: &&mut Actor| actor.subject.has_file() && !actor.subject.is_control();
     for actor in actors.iter().filter(|actor| actor.subject.has_file()) {
         let open = actor.open_files(&stage.files)?;
         files.extend(open.into_iter().map(|file| (actor.subject, file)));
-        if let Some(path) = &actor.file {
+        // A buffer's file is open, and perhaps not shared; a control's is open no more.
+        if let Some(path) = actor.file.as_ref().filter(|_| actor.subject.is_control()) {
             files.push((
                 actor.subject,
-                File::open(path).context("cannot open a file")?,
+                // To be synced it must be open for writing, on Windows.
+                File::options()
+                    .read(true)
+                    .write(true)
+                    .open(path)
+                    .context("cannot open a file")?,
             ));
         }
     }
@@ -137,6 +144,9 @@ fn write_back(stage: &Stage, actors: &mut [Actor]) -> anyhow::Result<Places> {
         actor.act(Act::BeginStoring)?;
     }
     for _ in 0..WRITE_BACKS {
+        for actor in actors.iter_mut().filter(storing) {
+            actor.act(Act::WriteBack)?;
+        }
         for (_, file) in &files {
             file.sync_all()
                 .context("cannot write a subject's file back")?;
@@ -148,10 +158,11 @@ fn write_back(stage: &Stage, actors: &mut [Actor]) -> anyhow::Result<Places> {
     if let DiskDoor::Watched { disk, .. } = &stage.disk {
         disk.flush()?;
         for (subject, file) in &files {
-            places.add(*subject, file)?;
+            held.places.add(*subject, file)?;
         }
     }
-    Ok(places)
+    held.counts = look::in_open_files(&files, canaries)?;
+    Ok(held)
 }
 
 /// Forks each subject and lets it store once more, so that the child alone keeps the old page; then
@@ -160,7 +171,9 @@ fn fork(stage: &Stage, canaries: &Canaries, actors: &mut [Actor]) -> anyhow::Res
     for actor in actors.iter_mut() {
         // This one forked before anything was paged out, and shares its pages to the end.
         if actor.subject != Subject::ForkShared {
-            actor.act(Act::Fork)?;
+            if stage.childless.is_none() {
+                actor.act(Act::Fork)?;
+            }
             actor.act(Act::Touch)?;
         }
     }

@@ -50,6 +50,8 @@ pub(crate) struct Stage {
     pub(crate) swap: SwapDoor,
     /// Where cores land, or why none can be found.
     pub(crate) core: Result<CorePattern, String>,
+    /// Why no child can have its parent's memory, where none can.
+    pub(crate) childless: Option<String>,
     /// Whose turn it is: not those that this machine cannot offer.
     pub(crate) cast: Vec<Subject>,
     /// What the machine cannot offer, in sentences.
@@ -74,11 +76,20 @@ impl Stage {
             DiskDoor::Closed(_) => work.0.join("files"),
         };
         fs::create_dir_all(&files).context("cannot make the directory for files")?;
-        let (cast, notes) = cast(&files);
+        let childless = closed(vmsafe_lab::Door::Child)?;
+        let core = open_core();
+        let (mut cast, mut notes) = cast(&files);
+        if childless.is_some() {
+            cast.retain(|subject| *subject != Subject::ForkShared);
+        }
+        if core.as_ref().is_ok_and(|core| !core.is_whole()) {
+            notes.push(WHOLE.to_owned());
+        }
         Ok(Self {
             disk,
             swap: open_swap(&work.0)?,
-            core: open_core(),
+            core,
+            childless,
             cast,
             notes,
             machine,
@@ -127,8 +138,11 @@ impl Written {
     }
 }
 
+const WHOLE: &str = "a dump of all memory, which this system makes only where it is told to, holds what a buffer \
+     has open: vmsafe doctor tells whether it is told to";
+
 /// The sentence for a door of the laboratory that is closed; `None` when it is open.
-fn closed(door: vmsafe_lab::Door) -> anyhow::Result<Option<String>> {
+pub(crate) fn closed(door: vmsafe_lab::Door) -> anyhow::Result<Option<String>> {
     let doors = vmsafe_lab::doors("vmsafe demo")?;
     let opening = doors.into_iter().find(|(known, _)| *known == door);
     Ok(match opening {
@@ -216,9 +230,16 @@ fn usual_dir() -> anyhow::Result<PathBuf> {
     };
     let place = places.iter().find(confines).or(places.first());
     let place = place.context("there is no directory to work in; name one with --dir")?;
-    place
-        .canonicalize()
-        .with_context(|| format!("cannot use {}", place.display()))
+    straight(place).with_context(|| format!("cannot use {}", place.display()))
+}
+
+/// The path without links in it; on Windows as programs write it, without the prefix that keeps
+/// others from being interpreted: a process cannot run in a directory that is named so.
+fn straight(path: &Path) -> std::io::Result<PathBuf> {
+    let path = path.canonicalize()?;
+    let text = path.to_str().and_then(|path| path.strip_prefix(r"\\?\"));
+    let drive = text.filter(|path| path.get(1..3) == Some(r":\"));
+    Ok(drive.map_or_else(|| path.clone(), PathBuf::from))
 }
 
 /// A directory of this run alone, removed at the end.
@@ -229,7 +250,7 @@ impl WorkDir {
     /// Makes one in `dir`, or in a usual place. First removes those of killed runs.
     pub(crate) fn create_in(dir: Option<&Path>) -> anyhow::Result<Self> {
         let parent = dir.map_or_else(usual_dir, |dir| {
-            dir.canonicalize().with_context(|| {
+            straight(dir).with_context(|| {
                 format!(
                     "cannot use {}; name another place with --dir",
                     dir.display()
@@ -260,7 +281,7 @@ fn sweep(parent: &Path) {
         let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
         let dead = owner
             .and_then(|pid| pid.parse::<u32>().ok())
-            .is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists());
+            .is_some_and(|pid| !vmsafe_lab::is_alive(pid));
         if dead {
             // Its swap area and its disk first; what is not ours stays, and harms nobody.
             let _ = vmsafe_lab::clean_up(&entry.path());

@@ -143,7 +143,9 @@ impl Subject {
                 "pages shared by a fork: only memory pressure swaps them, and it does"
             }
             Self::Locked => "secret memory (memfd_secret) stays in RAM, out of dumps and children",
-            Self::LockedMlock => "locked memory (mlock) stays in RAM, out of dumps and children",
+            Self::LockedMlock => {
+                "locked memory (mlock, VirtualLock) stays in RAM, out of dumps and children"
+            }
             Self::Confined => {
                 "a mapped file takes the pages instead of swap, and is burned at the end"
             }

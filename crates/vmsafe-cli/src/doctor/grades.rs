@@ -8,7 +8,28 @@ use vmsafe::{Demand, Locked, Source, Threat, Verdict};
 use super::check::Check;
 use crate::output::{Cell, Output, Table, Tone};
 
-const NAME: &str = "memfd_secret";
+/// How a system calls the memory that only its process reads, and what to do where it gives none.
+pub(super) struct Advice {
+    name: &'static str,
+    /// When no memory can be locked.
+    lock: &'static str,
+    /// When others can read it; `None` where nothing helps.
+    secret: Option<&'static str>,
+}
+
+impl Advice {
+    pub(super) const LINUX: Self = Self {
+        name: "memfd_secret",
+        lock: "raise the lock limit: ulimit -l 65536",
+        secret: Some("boot with secretmem.enable=1 on Linux 5.14 or newer"),
+    };
+    pub(super) const WINDOWS: Self = Self {
+        name: "locked memory",
+        lock: "secpol.msc: let the account \"Increase a process working set\"",
+        secret: None,
+    };
+}
+
 /// Enough for a key; the kernel gives whole pages.
 const LEN: usize = 32;
 
@@ -54,18 +75,20 @@ impl Grades {
     }
 
     /// Whether there is secret memory, or locked memory at all.
-    pub(super) fn check(&self) -> Check {
+    pub(super) fn check(&self, advice: &Advice) -> Check {
+        let name = advice.name;
         match (&self.locked, &self.secret) {
             (Tried::Error(because), _) => {
-                Check::high(NAME, format!("no buffer can be locked here: {because}"))
-                    .mend("raise the lock limit: ulimit -l 65536")
+                Check::high(name, format!("no buffer can be locked here: {because}"))
+                    .mend(advice.lock)
             }
-            (_, Err(because)) => Check::low(
-                NAME,
-                format!("buffers are locked, but other processes can read them: {because}"),
-            )
-            .mend("boot with secretmem.enable=1 on Linux 5.14 or newer"),
-            (_, Ok(())) => Check::none(NAME, "buffers get memory that only their process can read"),
+            (_, Err(because)) => {
+                let because =
+                    format!("buffers are locked, but other processes can read them: {because}");
+                let check = Check::low(name, because);
+                advice.secret.iter().fold(check, Check::mend)
+            }
+            (_, Ok(())) => Check::none(name, "buffers get memory that only their process can read"),
         }
     }
 

@@ -18,6 +18,31 @@ pub(super) fn not_to_be_searched(path: &Path) -> Option<String> {
     })
 }
 
+/// Why a path could not be opened, and what to do about it.
+pub(super) fn closed(path: &Path, error: &std::io::Error) -> String {
+    let because = format!("it cannot be opened: {error}");
+    match error.kind() {
+        std::io::ErrorKind::NotFound => because,
+        _ => advised(path, because),
+    }
+}
+
+/// The reason, and what to do about it where the path tells.
+fn advised(path: &Path, because: String) -> String {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase());
+    let text = path.to_string_lossy();
+    match name.as_deref() {
+        Some("pagefile.sys" | "hiberfil.sys" | "swapfile.sys") => format!(
+            "{because}; Windows keeps it to itself while it runs: as administrator search the \
+             volume that holds it, \\\\.\\C:, or the file from another system"
+        ),
+        _ if text.starts_with(r"\\.\") => format!("{because}; run it as administrator"),
+        _ => because,
+    }
+}
+
 /// What the result of a scan of this means and what it does not.
 pub(super) fn notes(path: &Path, medium: &Medium) -> Vec<String> {
     let mut notes = Vec::new();
@@ -82,6 +107,17 @@ mod tests {
         assert!(told.starts_with("zswap keeps 5120 kB"), "{told}");
         assert_eq!(in_zswap(meminfo("0 kB")), None);
         assert_eq!(in_zswap("Dirty: 0 kB\n".to_owned()), None);
+    }
+
+    #[test]
+    fn what_windows_keeps_to_itself_is_explained() {
+        let error = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let told = |path: &str| closed(Path::new(path), &error());
+        assert!(told("/mnt/PageFile.sys").contains("the volume that holds it"));
+        assert!(told(r"\\.\C:").ends_with("; run it as administrator"));
+        assert!(!told("/mnt/other.sys").contains(';'));
+        let absent = std::io::Error::from(std::io::ErrorKind::NotFound);
+        assert!(!closed(Path::new("pagefile.sys"), &absent).contains(';'));
     }
 
     #[test]

@@ -42,12 +42,22 @@ pub(super) fn is_input(fd: Option<u32>, file: Option<&Path>, may_be_none: bool) 
     }
 }
 
-/// Standard input is opened by its path: the standard library's own handle would keep what it read
-/// in a buffer that nobody wipes.
+/// Standard input is read without the standard library's handle, which would keep what it read in a
+/// buffer that nobody wipes.
 fn open(fd: Option<u32>, file: Option<&Path>, out: &Output) -> anyhow::Result<File> {
-    let path = match (fd, file) {
-        (Some(fd), _) => PathBuf::from(format!("/dev/fd/{fd}")),
-        (None, Some(file)) if file != Path::new("-") => return open_file(file, out),
+    match (fd, file) {
+        (Some(0), _) => Ok(vmsafe_lab::input()?),
+        (Some(fd), _) => {
+            let path = PathBuf::from(format!("/dev/fd/{fd}"));
+            let named = || {
+                format!(
+                    "cannot read needles from {}; where there is no such path, give --needle-file",
+                    path.display()
+                )
+            };
+            File::open(&path).with_context(named)
+        }
+        (None, Some(file)) if file != Path::new("-") => open_file(file, out),
         (None, given) => {
             if given.is_none() && io::stdin().is_terminal() {
                 bail!(
@@ -55,10 +65,9 @@ fn open(fd: Option<u32>, file: Option<&Path>, out: &Output) -> anyhow::Result<Fi
                      unknown keys with --keys"
                 );
             }
-            PathBuf::from("/dev/stdin")
+            Ok(vmsafe_lab::input()?)
         }
-    };
-    File::open(&path).with_context(|| format!("cannot read needles from {}", path.display()))
+    }
 }
 
 fn open_file(path: &Path, out: &Output) -> anyhow::Result<File> {

@@ -3,8 +3,8 @@
 use core::iter;
 use core::ops::Range;
 use std::fs::{File, Metadata};
-use std::io::{Cursor, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{Cursor, Read, Seek};
+use std::path::{Component, Path, Prefix};
 use std::time::UNIX_EPOCH;
 
 use vmsafe_lab::{Opened, data_ranges, open_direct};
@@ -39,18 +39,34 @@ pub(super) enum Bytes {
 const RIM: u64 = 64 * 1024;
 
 pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
-    let because = |error: std::io::Error| format!("it cannot be opened: {error}");
+    let because = |error: std::io::Error| explain::closed(path, &error);
     if let Some(because) = explain::not_to_be_searched(path) {
         return Err(because);
     }
-    let metadata = path.metadata().map_err(because)?;
-    if metadata.is_dir() {
+    if names_a_volume(path) {
+        return volume(path);
+    }
+    // Opened before it is asked about: standard input has a path on some systems only.
+    let input = path == Path::new("/dev/stdin");
+    let metadata = if input {
+        None
+    } else {
+        Some(path.metadata().map_err(because)?)
+    };
+    if metadata.as_ref().is_some_and(Metadata::is_dir) {
         return Err("it is a directory: name its files, or the device that it lies on".to_owned());
     }
     // Through the cache first: opening a pipe a second time would wait for a second writer.
-    let mut file = File::open(path).map_err(because)?;
+    let mut file = if input {
+        vmsafe_lab::input().map_err(|error| error.to_string())?
+    } else {
+        File::open(path).map_err(because)?
+    };
+    let metadata = metadata
+        .map_or_else(|| file.metadata(), Ok)
+        .map_err(because)?;
     // Files of /proc have no length, and pipes no end: they are read as they come.
-    let Some(len) = file.seek(SeekFrom::End(0)).ok().filter(|len| *len > 0) else {
+    let Some(len) = vmsafe_lab::length(&file) else {
         return Ok(stream(file, path, decompress));
     };
     let (medium, damage) = match Medium::detect(&mut file) {
@@ -92,6 +108,33 @@ pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
         medium,
         doubts,
         notes,
+    })
+}
+
+/// A volume or disk in the namespace of devices: `\\.\C:`, `\\.\PhysicalDrive0`.
+fn names_a_volume(path: &Path) -> bool {
+    let first = path.components().next();
+    matches!(first, Some(Component::Prefix(prefix)) if matches!(prefix.kind(), Prefix::DeviceNS(_)))
+}
+
+/// Such a volume is read past the cache, and a byte of it by the sector only: it is not asked what
+/// it is.
+fn volume(path: &Path) -> Result<Open, String> {
+    let opened = open_direct(path).map_err(|error| explain::closed(path, &error.into()))?;
+    let (Opened::Direct(file) | Opened::Buffered(file)) = opened;
+    let len = vmsafe_lab::length(&file).ok_or("it tells no length: name a volume or a disk")?;
+    Ok(Open {
+        bytes: Bytes::Seekable {
+            file,
+            ranges: iter::once(0..len).collect(),
+            identity: Identity {
+                len,
+                modified_ns: 0,
+            },
+        },
+        medium: Medium::Plain,
+        doubts: Vec::new(),
+        notes: Vec::new(),
     })
 }
 

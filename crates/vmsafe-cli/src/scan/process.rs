@@ -3,15 +3,43 @@
 use std::fs::File;
 use std::io;
 
-use vmsafe_witness::{Gap, Mapping, mappings};
+use vmsafe_witness::{
+    Gap, Mapping, Progress, Report, Searcher, mappings, scan_mappings, scan_memory,
+};
 
 /// Pages of the kernel's own that every process has and that nothing of a program's can reach.
 const KERNEL_PAGES: [&str; 4] = ["[vvar]", "[vvar_vclock]", "[vsyscall]", "[vdso]"];
 
-/// What process `pid` has mapped, and a file of its memory for a look beside a finding.
-pub(super) fn open(pid: u32) -> io::Result<(Vec<Mapping>, File)> {
-    // Before the scan: a process that ends meanwhile must not make gaps look harmless.
-    Ok((mappings(pid)?, File::open(format!("/proc/{pid}/mem"))?))
+/// What process `pid` has mapped, and a file of its memory for a look beside a finding, where the
+/// system has one.
+pub(super) fn open(pid: u32) -> io::Result<(Vec<Mapping>, Option<File>)> {
+    let Some(memory) = vmsafe_lab::memory_of(pid)? else {
+        // Before the scan: a process that ends meanwhile must not make gaps look harmless.
+        let memory = File::open(format!("/proc/{pid}/mem"))?;
+        return Ok((mappings(pid)?, Some(memory)));
+    };
+    let mapped = memory.mapped()?.into_iter();
+    let mapped = mapped.map(|told| Mapping::new(told.range, told.permissions, told.name));
+    Ok((mapped.collect(), None))
+}
+
+/// Searches that, however the system shows it.
+pub(super) fn scan(
+    searcher: &Searcher,
+    pid: u32,
+    mappings: &[Mapping],
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> io::Result<Report> {
+    match vmsafe_lab::memory_of(pid)? {
+        None => scan_mappings(searcher, pid, mappings, progress),
+        Some(memory) => Ok(scan_memory(searcher, pid, memory, mappings, progress)),
+    }
+}
+
+/// Searches all memory of a process.
+pub(crate) fn scan_all(searcher: &Searcher, pid: u32) -> io::Result<Report> {
+    let (mappings, _) = open(pid)?;
+    scan(searcher, pid, &mappings, &mut |_| ())
 }
 
 /// Where a finding is, in words.
@@ -34,7 +62,7 @@ pub(super) fn is_the_kernels(mappings: &[Mapping], gap: &Gap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use vmsafe_witness::{Needles, Searcher, scan_stream};
+    use vmsafe_witness::{Needles, scan_stream};
 
     use super::*;
 

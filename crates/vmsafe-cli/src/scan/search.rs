@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use vmsafe_witness::{
-    Checkpoint, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher, scan_mappings,
-    scan_ranges, scan_stream,
+    Checkpoint, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher, scan_ranges,
+    scan_stream,
 };
 
 use super::finding::{Finding, Gap};
@@ -82,7 +82,7 @@ impl Search<'_> {
         let subject = Subject {
             name,
             parts: Parts::Process(&mappings),
-            reveal: self.reveal.then_some(Reveal(memory)),
+            reveal: memory.filter(|_| self.reveal).map(Reveal),
             identity: None,
         };
         let total = mappings
@@ -91,7 +91,7 @@ impl Search<'_> {
             .sum();
         let searcher = self.searcher.clone();
         self.watch(subject, Some(total), Checkpoint::default(), |progress| {
-            scan_mappings(&searcher, pid, &mappings, progress)
+            process::scan(&searcher, pid, &mappings, progress)
                 .unwrap_or_else(|error| Report::unread(&error))
         })
     }

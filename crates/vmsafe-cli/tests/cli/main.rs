@@ -8,3 +8,4 @@ mod run;
 mod scan;
 mod secrecy;
 mod streams;
+mod windows;
