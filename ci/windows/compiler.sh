@@ -3,8 +3,11 @@
 
 # Hard links cost no space. The copy is a folder of its own: nothing is added to the original.
 prepare_compiler() {
-    [ -e "$root/done/compiler" ] && return
     local version sources copy=$root/compiler
+    if [ -e "$root/done/compiler" ]; then
+        [ "$("$copy/bin/rustc" --version)" = "$(rustc --version)" ] && return
+        rm -f "$root"/done/compiler "$root"/done/library-*
+    fi
     version=$(rustc --version | awk '{ print $2 }')
     sources=$(available rust-src | awk -v v="$version" 'index($0, v "+") == 1 { print; exit }')
     if [ -z "$sources" ]; then

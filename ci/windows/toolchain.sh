@@ -4,14 +4,23 @@
 # done. Afterwards:  . FOLDER/env.sh
 #
 #   ci/windows/toolchain.sh [FOLDER]     default: $VMSAFE_WINDOWS_TOOLCHAIN, else
-#                                        target/windows-toolchain
+#                                        vmsafe/windows-toolchain below the user's cache
+#   ci/windows/toolchain.sh --folder     says which folder that is, and does nothing
 #
 # Needs: Debian 12 amd64 and its mirror, rustup's compiler. From nothing: about ten minutes on two
 # cores and 1.7 GB; then it is done in a second.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(readlink -m "${1:-${VMSAFE_WINDOWS_TOOLCHAIN:-$here/../../target/windows-toolchain}}")
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/vmsafe
+root=$(readlink -m "${VMSAFE_WINDOWS_TOOLCHAIN:-$cache/windows-toolchain}")
+case ${1:-} in
+--folder)
+    printf '%s\n' "$root"
+    exit
+    ;;
+?*) root=$(readlink -m "$1") ;;
+esac
 windows=x86_64-pc-windows-gnu
 checked='x86_64-pc-windows-msvc aarch64-apple-darwin x86_64-unknown-freebsd x86_64-unknown-openbsd'
 
