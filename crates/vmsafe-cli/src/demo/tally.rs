@@ -72,6 +72,11 @@ impl Tally {
         sight.unwrap_or_else(|| Sight::none("not looked at"))
     }
 
+    /// Whether a subject was on stage: this machine may not offer what it stands on.
+    pub(crate) fn has(&self, subject: Subject) -> bool {
+        self.0.keys().any(|(_, whose)| *whose == subject as usize)
+    }
+
     /// Adds another round.
     pub(crate) fn add(&mut self, other: Self) {
         for (place, sight) in other.0 {

@@ -43,7 +43,7 @@ pub(crate) fn judge(tally: &Tally, required: &[Door]) -> Judgement {
         reasons: Vec::new(),
     };
     for door in Door::ALL {
-        for subject in Subject::ALL {
+        for subject in Subject::ALL.into_iter().filter(|known| tally.has(*known)) {
             judge_one(tally, subject, door, &mut judgement);
         }
         if required.contains(&door) && !is_shown(tally, door) {
@@ -199,6 +199,18 @@ mod tests {
     fn one_subject_that_cannot_be_seen_is_inconclusive() {
         let hide = |tally: &mut Tally| tally.note(Subject::Locked, Door::Core, Sight::none("x"));
         assert_eq!(verdict(hide), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn one_subject_that_was_never_on_stage_says_nothing() {
+        let mut tally = Tally::default();
+        for subject in Subject::ALL {
+            let left_out = [Subject::Locked, Subject::ForkShared].contains(&subject);
+            for door in Door::ALL.into_iter().filter(|_| !left_out) {
+                tally.note(subject, door, good().sight(subject, door));
+            }
+        }
+        assert_eq!(judge(&tally, &[Door::Swap]).verdict, Verdict::Holds);
     }
 
     #[test]
