@@ -34,10 +34,10 @@ pub(crate) use process::scan_all;
 /// name them by number, from 0 in the order of their lines, and never show them. Unknown keys
 /// (--keys) are recognised by their structure, checked, and told apart by a fingerprint.
 ///
-/// Swap areas, block devices and volumes of Windows (\\.\C:) are read past the page cache, which may
-/// hold other bytes than they do. A finding in a swap area is told with its slot, one in a core dump
-/// with its address and thread, one in a process with its mapping. Holes of sparse files are passed
-/// over. Streams of gzip, zstd and lz4 are searched by their content.
+/// Swap areas, block devices and volumes of Windows (\\.\C:) are read past the page cache, which
+/// may hold other bytes than they do. A finding in a swap area is told with its slot, one in a core
+/// dump with its address and thread, one in a process with its mapping. Holes of sparse files are
+/// passed over. Streams of gzip, zstd and lz4 are searched by their content.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ScanArgs {

@@ -9,9 +9,9 @@
 //! - paths and addresses come from the caller; no mount point, device or limit is guessed.
 //!
 //! `linux` implements it. `windows` has the same names, and implements what means something there;
-//! what Linux alone lets a program do is `refused` with [`std::io::ErrorKind::Unsupported`]. `absent`
-//! refuses all, for every other system; `--cfg vmsafe_absent` selects it on Linux too, so that the
-//! twin is type-checked where the developers are.
+//! what Linux alone lets a program do is `refused` with [`std::io::ErrorKind::Unsupported`].
+//! `absent` refuses all, for every other system; `--cfg vmsafe_absent` selects it on Linux too, so
+//! that the twin is type-checked where the developers are.
 
 use core::ops::Range;
 use std::fs::File;

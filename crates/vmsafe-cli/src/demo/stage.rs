@@ -138,8 +138,8 @@ impl Written {
     }
 }
 
-const WHOLE: &str = "a dump of all memory, which this system makes only where it is told to, holds what a buffer \
-     has open: vmsafe doctor tells whether it is told to";
+const WHOLE: &str = "a dump of all memory, which this system makes only where it is told to, \
+                     holds what a buffer has open: vmsafe doctor tells whether it is told to";
 
 /// The sentence for a door of the laboratory that is closed; `None` when it is open.
 pub(crate) fn closed(door: vmsafe_lab::Door) -> anyhow::Result<Option<String>> {

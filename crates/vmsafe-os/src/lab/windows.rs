@@ -1,5 +1,6 @@
-//! The lab's room on Windows: dumps, working sets, the files and memory of other processes, volumes,
-//! and the registry. Swap areas, mounts and forks Windows lets no program have: they are `refused`.
+//! The lab's room on Windows: dumps, working sets, the files and memory of other processes,
+//! volumes, and the registry. Swap areas, mounts and forks Windows lets no program have: they are
+//! `refused`.
 
 mod dump;
 mod files;

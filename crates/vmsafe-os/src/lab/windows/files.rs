@@ -56,7 +56,8 @@ fn device_length(file: &File) -> Option<u64> {
     u64::try_from(info.Length).ok().filter(|len| *len > 0)
 }
 
-/// Opens a file or volume for reading past the cache (FILE_FLAG_NO_BUFFERING), whoever else uses it.
+/// Opens a file or volume for reading past the cache (FILE_FLAG_NO_BUFFERING), whoever else uses
+/// it.
 ///
 /// # Errors
 /// Only an administrator opens a volume; nobody a page file that is in use.
@@ -69,8 +70,8 @@ pub fn open_direct(path: &Path) -> io::Result<Opened> {
     Ok(Opened::Direct(direct))
 }
 
-/// The files below `dir` that a process holds open, as handles of our own to the same open files: so
-/// one is seen that is not shared.
+/// The files below `dir` that a process holds open, as handles of our own to the same open files:
+/// so one is seen that is not shared.
 ///
 /// # Errors
 /// Somebody else's process; none of that number.
