@@ -1,6 +1,7 @@
 //! The utility on Windows, under Wine too: what it shows there, and what it names as not shown.
 
 use std::fs;
+use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -161,6 +162,17 @@ fn files_and_standard_input_are_searched() {
     let open = |path: &str| Stdio::from(fs::File::open(path).expect("a file"));
     assert_eq!(place.scan("-", open(&hit)).status.code(), Some(1));
     assert_eq!(place.scan("-", open(&clean)).status.code(), Some(0));
+    for (text, code) in [("to find this one thing in a pipe", 1), ("nothing", 0)] {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(text.as_bytes()).expect("room in it");
+        drop(writer);
+        let code = Some(code);
+        assert_eq!(
+            place.scan("-", Stdio::from(reader)).status.code(),
+            code,
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Reports as SARIF 2.1.0, which code hosts and CI systems show.
 
 use std::collections::BTreeSet;
+use std::path::{MAIN_SEPARATOR, Path};
 
 use serde_json::{Value, json};
 
@@ -228,6 +229,7 @@ fn location(target: &str) -> Value {
 /// A path as a URI reference of RFC 3986: everything but the plainest characters as `%` and two
 /// digits.
 fn uri(path: &str) -> String {
+    let path = path.replace(MAIN_SEPARATOR, "/");
     let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
     let encode = |byte: u8| {
         if kept(byte) {
@@ -239,6 +241,9 @@ fn uri(path: &str) -> String {
     let encoded: String = path.bytes().map(encode).collect();
     if path.starts_with('/') {
         format!("file://{encoded}")
+    } else if Path::new(&path).is_absolute() {
+        // It begins with a drive.
+        format!("file:///{encoded}")
     } else {
         encoded
     }

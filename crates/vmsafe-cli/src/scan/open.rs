@@ -39,34 +39,15 @@ pub(super) enum Bytes {
 const RIM: u64 = 64 * 1024;
 
 pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
-    let because = |error: std::io::Error| explain::closed(path, &error);
     if let Some(because) = explain::not_to_be_searched(path) {
         return Err(because);
     }
     if names_a_volume(path) {
         return volume(path);
     }
-    // Opened before it is asked about: standard input has a path on some systems only.
-    let input = path == Path::new("/dev/stdin");
-    let metadata = if input {
-        None
-    } else {
-        Some(path.metadata().map_err(because)?)
-    };
-    if metadata.as_ref().is_some_and(Metadata::is_dir) {
-        return Err("it is a directory: name its files, or the device that it lies on".to_owned());
-    }
-    // Through the cache first: opening a pipe a second time would wait for a second writer.
-    let mut file = if input {
-        vmsafe_lab::input().map_err(|error| error.to_string())?
-    } else {
-        File::open(path).map_err(because)?
-    };
-    let metadata = metadata
-        .map_or_else(|| file.metadata(), Ok)
-        .map_err(because)?;
+    let (mut file, metadata) = through_cache(path)?;
     // Files of /proc have no length, and pipes no end: they are read as they come.
-    let Some(len) = vmsafe_lab::length(&file) else {
+    let (Some(metadata), Some(len)) = (metadata, vmsafe_lab::length(&file)) else {
         return Ok(stream(file, path, decompress));
     };
     let (medium, damage) = match Medium::detect(&mut file) {
@@ -109,6 +90,23 @@ pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
         doubts,
         notes,
     })
+}
+
+/// Opens it through the cache first: opening a pipe a second time would wait for a second writer.
+/// What is said of it is nothing for a pipe, on some systems.
+fn through_cache(path: &Path) -> Result<(File, Option<Metadata>), String> {
+    let because = |error: std::io::Error| explain::closed(path, &error);
+    // Standard input has a path on some systems only.
+    if path == Path::new("/dev/stdin") {
+        let file = vmsafe_lab::input().map_err(|error| error.to_string())?;
+        let metadata = file.metadata().ok();
+        return Ok((file, metadata));
+    }
+    let metadata = path.metadata().map_err(because)?;
+    if metadata.is_dir() {
+        return Err("it is a directory: name its files, or the device that it lies on".to_owned());
+    }
+    Ok((File::open(path).map_err(because)?, Some(metadata)))
 }
 
 /// A volume or disk in the namespace of devices: `\\.\C:`, `\\.\PhysicalDrive0`.

@@ -5,8 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use vmsafe_witness::{
-    Checkpoint, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher, scan_ranges,
-    scan_stream,
+    Checkpoint, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher, scan_ranges, scan_stream,
 };
 
 use super::finding::{Finding, Gap};
