@@ -19,17 +19,6 @@ use look::Sight;
 use run::{Found, Run};
 use vmsafe_lab::require_root;
 
-/// How often a needle stands there as a whole, in any form: in all, and in locked memory.
-fn whole(sight: &Sight, number: usize) -> (u64, u64) {
-    let of_it = sight
-        .needles
-        .iter()
-        .filter(|((needle, _), _)| *needle == number);
-    of_it.fold((0, 0), |(all, locked), (_, places)| {
-        (all + places.whole, locked + places.locked)
-    })
-}
-
 /// Whether the programs are there; where `CI` is set they must be.
 fn programs_are_installed() -> bool {
     let tools = [
@@ -70,8 +59,8 @@ fn program<'a>(run: &'a Run, name: &str) -> &'a Found {
 fn what_is_unlocked_is_in_swap(run: &Run) {
     for found in &run.programs {
         for (number, what) in &found.secrets {
-            let (all, locked) = whole(&found.memory, *number);
-            let (in_swap, _) = whole(&run.swap, *number);
+            let (all, locked) = found.memory.whole(*number);
+            let (in_swap, _) = run.swap.whole(*number);
             let name = found.name;
             assert!(
                 all == locked || in_swap > 0,
@@ -92,7 +81,7 @@ fn keys_of_real_programs_are_found_where_the_page_says() {
     let whole = |program: &Found| -> Vec<(u64, u64)> {
         let numbers = program.secrets.iter().map(|(number, _)| *number);
         numbers
-            .map(|number| (whole(&program.memory, number).0, whole(&run.swap, number).0))
+            .map(|number| (program.memory.whole(number).0, run.swap.whole(number).0))
             .collect()
     };
     // The control: without it no absence would mean anything.

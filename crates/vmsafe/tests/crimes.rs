@@ -280,8 +280,8 @@ fn parents_memory_in_a_child() {
     die_of(11);
 }
 
-/// Ends this process as its child was ended. A signal that is sent is no fault that comes again: each
-/// handler in the row takes one.
+/// Ends this process as its child was ended. A signal that is sent is no fault that comes again:
+/// each handler in the row takes one.
 fn die_of(signal: i32) {
     loop {
         vmsafe_lab::kill(std::process::id(), signal).unwrap();

@@ -49,6 +49,17 @@ impl Sight {
             .or_default();
         places.add(key.matching == key.len, at);
     }
+
+    /// How often a needle stands there as a whole, in any form: in all, and in locked memory.
+    pub(crate) fn whole(&self, number: usize) -> (u64, u64) {
+        let of_it = self
+            .needles
+            .iter()
+            .filter(|((needle, _), _)| *needle == number);
+        of_it.fold((0, 0), |(all, locked), (_, places)| {
+            (all + places.whole, locked + places.locked)
+        })
+    }
 }
 
 impl Places {

@@ -1,5 +1,5 @@
-//! Against a naive model: a map from address to content, over random sequences, in one thread and in
-//! several.
+//! Against a naive model: a map from address to content, over random sequences, in one thread and
+//! in several.
 
 use std::collections::BTreeMap;
 
