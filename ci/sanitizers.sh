@@ -56,7 +56,7 @@ thread() {
     step "ThreadSanitizer"
     finds race 'data race' -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer
     # shellcheck disable=SC2034 # read by prepare_compiler
-    root=$(readlink -m "${VMSAFE_WINDOWS_TOOLCHAIN:-target/windows-toolchain}")
+    root=$(ci/windows/toolchain.sh --folder)
     mkdir -p "$root/done"
     finished() { : > "$root/done/$1"; }
     . ci/windows/apt.sh

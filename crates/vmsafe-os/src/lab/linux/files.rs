@@ -86,7 +86,9 @@ pub fn open_files(pid: u32, dir: &Path) -> io::Result<Vec<File>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
         let link = entry?.path();
-        if std::fs::read_link(&link).is_ok_and(|target| target.starts_with(dir)) {
+        let below = std::fs::read_link(&link).is_ok_and(|target| target.starts_with(dir));
+        // A store holds its folder too.
+        if below && link.metadata()?.is_file() {
             files.push(File::open(&link)?);
         }
     }
