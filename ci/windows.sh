@@ -10,6 +10,9 @@ ci/windows/toolchain.sh "$folder"
 . "$folder/env.sh"
 windows=x86_64-pc-windows-gnu
 
+# Wine's own MiniDumpWriteDump reads debug information, which Windows' does not, and dies of some.
+export CARGO_PROFILE_DEV_DEBUG=none
+
 step() { printf '\n=== %s\n' "$*"; }
 
 # Cargo itself tells apart what compilers, features and checkouts made; the key keeps the folder

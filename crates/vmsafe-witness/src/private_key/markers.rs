@@ -26,29 +26,24 @@ pub(super) enum Format {
     Age,
 }
 
-/// `_rarest` tells a reader which of the bytes are seldom seen elsewhere.
-const fn marker(bytes: &'static [u8], _rarest: usize, format: Format) -> Marker {
+const fn marker(bytes: &'static [u8], format: Format) -> Marker {
     Marker { bytes, format }
 }
 
 const MARKERS: [Marker; 11] = [
     // The version of a key: an integer of one byte, 0 or 1.
-    marker(&[2, 1, 0], 0, Format::Der),
-    marker(&[2, 1, 1], 0, Format::Der),
-    marker(super::pem::BEGIN, 4, Format::Pem),
-    marker(super::openssh::MAGIC, 6, Format::OpenSsh),
-    marker(&super::openpgp::EXPONENT, 1, Format::OpenPgpExponent),
+    marker(&[2, 1, 0], Format::Der),
+    marker(&[2, 1, 1], Format::Der),
+    marker(super::pem::BEGIN, Format::Pem),
+    marker(super::openssh::MAGIC, Format::OpenSsh),
+    marker(&super::openpgp::EXPONENT, Format::OpenPgpExponent),
     // The beginnings of the names of curves.
-    marker(&[0x2b, 6, 1, 4, 1], 0, Format::OpenPgpCurve),
-    marker(
-        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1],
-        0,
-        Format::OpenPgpCurve,
-    ),
-    marker(&[0x2b, 0x81, 4, 0], 0, Format::OpenPgpCurve),
-    marker(super::expression::IN_MEMORY, 0, Format::Expression),
-    marker(super::expression::IN_FILE, 0, Format::Expression),
-    marker(super::age::PREFIX, 3, Format::Age),
+    marker(&[0x2b, 6, 1, 4, 1], Format::OpenPgpCurve),
+    marker(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1], Format::OpenPgpCurve),
+    marker(&[0x2b, 0x81, 4, 0], Format::OpenPgpCurve),
+    marker(super::expression::IN_MEMORY, Format::Expression),
+    marker(super::expression::IN_FILE, Format::Expression),
+    marker(super::age::PREFIX, Format::Age),
 ];
 
 /// Looks for all markers at once, with vector instructions where the processor has them.
