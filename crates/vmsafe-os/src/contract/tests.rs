@@ -35,13 +35,14 @@ impl Bench {
         self.kernel.evidence() == &Evidence::LINUX
     }
 
-    /// Pages of this source; `None` when the kernel has none.
+    /// Pages of this source; `None` when the kernel has none. Only of Linux are they expected.
     fn pages(&self, source: Source, count: usize) -> Option<Mapping> {
         match Mapping::new(self.kernel, source, count * self.page()) {
             Ok(pages) => Some(pages),
             Err(refused) if source == Source::Secret => {
                 eprintln!("NOT RUN: {refused}");
-                assert!(std::env::var_os("CI").is_none(), "CI must run every test");
+                let demanded = std::env::var_os("CI").is_some() && self.is_like_linux();
+                assert!(!demanded, "CI must run every test");
                 None
             }
             Err(refused) => panic!("{refused}"),
