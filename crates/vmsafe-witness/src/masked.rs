@@ -17,11 +17,11 @@ pub(crate) struct Masked {
 impl Masked {
     /// Appends `bytes` under masks drawn from `masks`.
     pub(crate) fn extend(&mut self, bytes: impl Iterator<Item = u8>, masks: &mut MaskStream) {
-        for byte in bytes {
+        bytes.for_each(|byte| {
             let mask = masks.next_mask();
             self.mask.push(mask);
             self.masked.push(byte ^ mask);
-        }
+        });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -34,6 +34,17 @@ impl Masked {
         masked
             .zip(&self.mask[part])
             .map(|(masked, mask)| masked ^ mask)
+    }
+
+    /// The eight plain bytes from `at` on, lowest first, for a register.
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> u64 {
+        let word = |bytes: &[u8]| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(word)
+        };
+        word(&self.masked) ^ word(&self.mask)
     }
 
     /// Whether `window` stands at `at`.

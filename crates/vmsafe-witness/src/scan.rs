@@ -16,6 +16,7 @@ mod source;
 mod tests;
 
 use core::cell::Cell;
+use core::mem;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
@@ -23,8 +24,9 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, PAGE};
 use crate::checkpoint::Checkpoint;
 use crate::report::{Found, Gap, Progress, Report};
 use crate::searcher::Searcher;
@@ -167,21 +169,61 @@ pub(crate) fn scan_pieces<S: ByteSource>(
             let (pieces, stop) = (&pieces, &stop);
             scope.spawn(move || {
                 let mut buffer = Buffer::new(searcher.overlap(), BLOCK);
+                let mut basket = Basket::new(S::CAN_SKIP);
                 while let Some(done) = work(searcher, pieces, &mut buffer, stop) {
-                    if send.send(done).is_err() {
-                        break;
+                    if let Some(full) = basket.put(done)
+                        && send.send(full).is_err()
+                    {
+                        return;
                     }
                 }
+                let _ = send.send(basket.rest());
             });
         }
         drop(send);
-        for done in receive {
-            tally.take(done);
+        for basket in receive {
+            basket.into_iter().for_each(|done| tally.take(done));
             stop.store(tally.stop.get(), Ordering::Relaxed);
         }
     });
     tally.report.sort();
     tally.report
+}
+
+/// Results on their way to the caller: waking it for each block would cost more than reading one.
+struct Basket {
+    held: Vec<Done>,
+    /// What comes from a stream is told at once, since the next block may be long in coming.
+    waits: bool,
+    since: Instant,
+}
+
+impl Basket {
+    /// With two workers, as many blocks as 4 MiB.
+    const MOST: usize = 8;
+    /// So much later a result is told on a slow medium.
+    const LONGEST: Duration = Duration::from_millis(10);
+
+    fn new(waits: bool) -> Self {
+        Self {
+            held: Vec::new(),
+            waits,
+            since: Instant::now(),
+        }
+    }
+
+    /// Takes one more; gives all when it is time to tell them.
+    fn put(&mut self, done: Done) -> Option<Vec<Done>> {
+        let is_news = done.gap.is_some() || !done.found.is_empty();
+        self.held.push(done);
+        let is_full = self.held.len() == Self::MOST || self.since.elapsed() > Self::LONGEST;
+        (is_news || is_full || !self.waits).then(|| self.rest())
+    }
+
+    fn rest(&mut self) -> Vec<Done> {
+        self.since = Instant::now();
+        mem::take(&mut self.held)
+    }
 }
 
 /// Searches all pieces in the caller's thread, with the one buffer given.
@@ -248,6 +290,11 @@ fn finish(searcher: &Searcher, place: (u64, u64), step: Step, buffer: &Buffer) -
 /// a schedule that ends behind the piece.
 fn newly_found(searcher: &Searcher, piece: &Piece, buffer: &Buffer) -> Found {
     let bytes = piece.bytes(buffer);
+    // Much of any disk is empty, and there is nothing that zeros alone could be.
+    let is_empty = |page: &[u8]| page.iter().fold(0, |any, byte| any | byte) == 0;
+    if bytes.chunks(PAGE).all(is_empty) {
+        return Found::default();
+    }
     let end = piece.offset + bytes.len() as u64;
     let fresh_from = end - piece.fresh;
     let fresh = bytes.len() - clamp(fresh_from - piece.offset);

@@ -17,7 +17,7 @@ use crate::keys::{Fingerprint, KeyHit, KeyKind};
 
 use aes::Schedule;
 use layout::{Layout, MOST_BYTES};
-use sieve::{RELATIONS, Relation, sweep};
+use sieve::{Relation, sweep};
 
 /// How many bytes two adjacent pieces must share so that no schedule is lost between them.
 pub(crate) const OVERLAP: usize = MOST_BYTES;
@@ -29,26 +29,18 @@ pub(crate) const OVERLAP: usize = MOST_BYTES;
 /// part inside counts) or end behind it.
 pub(crate) fn find_schedules(base_offset: u64, hay: &[u8]) -> Vec<KeyHit> {
     let mut found = Vec::new();
-    // Up to where each relation has been looked into.
-    let mut done = [0; RELATIONS.len()];
-    sweep(hay, &mut |relation, at| {
-        let number = RELATIONS
-            .iter()
-            .position(|other| core::ptr::eq(other, relation));
-        let done = &mut done[number.unwrap_or(0)];
-        if at < *done {
-            return;
-        }
-        match relation.run_around(hay, at) {
+    sweep(
+        hay,
+        &mut |relation, at| match relation.run_around(hay, at) {
             Ok(run) => {
-                *done = run.end;
                 for start in run.start..=run.end - relation.run {
                     try_run(hay, start, relation, base_offset, &mut found);
                 }
+                run.end
             }
-            Err(end) => *done = end,
-        }
-    });
+            Err(end) => end,
+        },
+    );
     best_of_each_place(found)
 }
 

@@ -259,6 +259,27 @@ fn a_range_limits_what_is_searched() {
     assert_eq!(scan(20_000..30_000).covered_bytes, 0);
 }
 
+/// Gives what is behind its first blocks after something was told, and then slowly.
+struct Patient<'a>(Cursor<&'a Vec<u8>>, &'a AtomicBool);
+
+impl Read for Patient<'_> {
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        if self.0.position() > 10 * BLOCK as u64 {
+            while !self.1.load(Ordering::Relaxed) {
+                thread::yield_now();
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.0.read(block)
+    }
+}
+
+impl Seek for Patient<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
 #[test]
 fn progress_counts_up_and_can_stop() {
     let wanted = needle(11, 16);
@@ -275,7 +296,12 @@ fn progress_counts_up_and_can_stop() {
     assert!(covered.is_sorted());
     assert_eq!((covered.last(), fresh), (Some(&(hay.len() as u64)), 1));
 
-    let report = scan_seekable(&searcher, Cursor::new(&hay), None, &mut |p| p.stop());
+    let told = AtomicBool::new(false);
+    let medium = Patient(Cursor::new(&hay), &told);
+    let report = scan_seekable(&searcher, medium, None, &mut |progress| {
+        progress.stop();
+        told.store(true, Ordering::Relaxed);
+    });
     assert_eq!(report.hits[0].needle, NeedleId::new(0));
     assert_eq!(report.gaps.len(), 1);
     assert_eq!(report.gaps[0].because, "the scan was stopped");

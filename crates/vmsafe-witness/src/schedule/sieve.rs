@@ -88,6 +88,7 @@ const STEP: usize = 32;
 const REACH: usize = 10;
 const STEP_BYTES: usize = 4 * STEP;
 const REACH_BYTES: usize = 4 * REACH;
+type Step = [u8; STEP_BYTES + REACH_BYTES];
 
 /// The shortest run that holds two adjacent aligned words, wherever it begins.
 const PAIR: usize = 11;
@@ -136,6 +137,24 @@ impl Relation {
         most
     }
 
+    /// A bit for each word of a step that may lie in a run.
+    ///
+    /// Much of memory is full of zeros and of what stands twice. A word of a schedule is zero once
+    /// in four thousand million, or in the first groups of a key of zeros: other runs tell that.
+    fn places(&self, words: &[u32; STEP + REACH]) -> u64 {
+        let zeros = (0..=STEP).fold(0_u64, |zeros, nth| {
+            let three = [words[nth], words[nth + self.a], words[nth + self.b]];
+            let is_sum = three[0] ^ three[1] == three[2] && !three.contains(&0);
+            zeros | u64::from(is_sum) << nth
+        });
+        let places = if self.run < PAIR {
+            zeros
+        } else {
+            zeros & zeros >> 1
+        };
+        places & ((1 << STEP) - 1)
+    }
+
     fn sum(&self, hay: &[u8], p: usize) -> Option<u8> {
         Some(hay.get(p)? ^ hay.get(p + 4 * self.a)? ^ hay.get(p + 4 * self.b)?)
     }
@@ -146,24 +165,23 @@ impl Relation {
     }
 }
 
-/// Calls `found` with each relation and place where an aligned word of it is zero.
-pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Relation, usize)) {
+/// Calls `found` with each relation and place where an aligned word of it is zero. What it returns
+/// is the place before which this relation need not be looked at again.
+pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Relation, usize) -> usize) {
     // The vector instructions that this processor has.
     let vectors = pulp::Arch::new();
+    let mut report = Reporter {
+        done: [0; RELATIONS.len()],
+        found,
+    };
     let mut at = 0;
     loop {
         at = vectors.dispatch(Next { hay, at });
-        let Some(chunk) = hay.get(at..at + STEP_BYTES + REACH_BYTES) else {
+        let Some(chunk) = hay[at..].first_chunk() else {
             break;
         };
-        let empty = |chunk: &&[u8]| chunk.iter().fold(0, |any, byte| any | byte) == 0;
-        let zeros = STEP_BYTES * hay[at..].chunks_exact(STEP_BYTES).take_while(empty).count();
-        if zeros >= STEP_BYTES + REACH_BYTES {
-            at += (zeros - REACH_BYTES) / 4 * 4;
-        } else {
-            report(chunk, at, found);
-            at += STEP_BYTES;
-        }
+        report.step(chunk, at);
+        at += STEP_BYTES;
     }
     // The end, made as long as a step by bytes whose sum is not zero.
     let rest = &hay[at.min(hay.len())..];
@@ -172,11 +190,11 @@ pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Relation, usize))
         let end = rest.len().min(start + chunk.len());
         chunk.fill(0xff);
         chunk[..end - start].copy_from_slice(&rest[start..end]);
-        report(&chunk, at + start, found);
+        report.step(&chunk, at + start);
     }
 }
 
-/// The search for the next step with a zero word, or for the first place that is no whole step.
+/// The search for the next step with a place to look at, or for the first that is no whole step.
 struct Next<'a> {
     hay: &'a [u8],
     at: usize,
@@ -188,8 +206,9 @@ impl pulp::WithSimd for Next<'_> {
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, simd: S) -> usize {
         let mut at = self.at;
-        while let Some(chunk) = self.hay[at..].first_chunk() {
-            if any_zero(simd, chunk) {
+        while let Some(step) = self.hay[at..].first_chunk() {
+            // Most steps fail the first question, and most of the others the second.
+            if any::<false, S>(simd, step) && !is_empty(step) && any::<true, S>(simd, step) {
                 break;
             }
             at += STEP_BYTES;
@@ -198,53 +217,97 @@ impl pulp::WithSimd for Next<'_> {
     }
 }
 
-/// Whether a word of any relation is zero.
 #[inline(always)]
-fn any_zero<S: pulp::Simd>(simd: S, chunk: &[u8; STEP_BYTES + REACH_BYTES]) -> bool {
+fn is_empty(step: &Step) -> bool {
+    step.iter().fold(0, |any, byte| any | byte) == 0
+}
+
+/// Whether a sum of any relation is zero; with `PLACES`, whether there is a place that
+/// [`Relation::places`] tells.
+#[inline(always)]
+fn any<const PLACES: bool, S: pulp::Simd>(simd: S, step: &Step) -> bool {
     let mut least = simd.splat_u32s(u32::MAX);
     let mut base = 0;
     while base < STEP_BYTES {
-        let words = |distance: usize| -> S::u32s {
-            let start = base + 4 * distance;
-            pod_read_unaligned(&chunk[start..start + 4 * S::U32_LANES])
-        };
-        let first = words(0);
-        let mut take = |relation: &Relation| {
-            let two = simd.xor_u32s(first, words(relation.a));
-            let sum = simd.xor_u32s(two, words(relation.b));
-            least = simd.min_u32s(least, sum);
-        };
         // One by one: only so are the distances known to the compiler.
-        take(&RELATIONS[0]);
-        take(&RELATIONS[1]);
-        take(&RELATIONS[2]);
-        take(&RELATIONS[3]);
-        take(&RELATIONS[4]);
-        take(&RELATIONS[5]);
+        least = simd.min_u32s(least, RELATIONS[0].test::<PLACES, S>(simd, step, base));
+        least = simd.min_u32s(least, RELATIONS[1].test::<PLACES, S>(simd, step, base));
+        least = simd.min_u32s(least, RELATIONS[2].test::<PLACES, S>(simd, step, base));
+        least = simd.min_u32s(least, RELATIONS[3].test::<PLACES, S>(simd, step, base));
+        least = simd.min_u32s(least, RELATIONS[4].test::<PLACES, S>(simd, step, base));
+        least = simd.min_u32s(least, RELATIONS[5].test::<PLACES, S>(simd, step, base));
         base += 4 * S::U32_LANES;
     }
     let zeros = simd.equal_u32s(least, simd.splat_u32s(0));
     simd.first_true_m32s(zeros) < S::U32_LANES
 }
 
-#[cold]
-fn report(chunk: &[u8], base: usize, found: &mut dyn FnMut(&'static Relation, usize)) {
-    let bytes = chunk.as_chunks().0;
-    let words: [u32; STEP + REACH] = core::array::from_fn(|nth| u32::from_le_bytes(bytes[nth]));
-    for relation in &RELATIONS {
-        let zeros = (0..=STEP).fold(0_u64, |zeros, nth| {
-            let sum = words[nth] ^ words[nth + relation.a] ^ words[nth + relation.b];
-            zeros | u64::from(sum == 0) << nth
-        });
-        let mut places = if relation.run < PAIR {
-            zeros
-        } else {
-            zeros & zeros >> 1
+impl Relation {
+    /// As many words as a vector holds, from `base` of a step on: zero where a sum is, or a place.
+    #[inline(always)]
+    fn test<const PLACES: bool, S: pulp::Simd>(
+        &self,
+        simd: S,
+        step: &Step,
+        base: usize,
+    ) -> S::u32s {
+        if !PLACES {
+            return self.sum_or::<false, S>(simd, step, base);
+        }
+        let first = self.sum_or::<true, S>(simd, step, base);
+        if self.run < PAIR {
+            return first;
+        }
+        simd.or_u32s(first, self.sum_or::<true, S>(simd, step, base + 4))
+    }
+
+    /// The sums; with `FULL`, something else than zero where one of the three words is zero.
+    #[inline(always)]
+    fn sum_or<const FULL: bool, S: pulp::Simd>(
+        &self,
+        simd: S,
+        step: &Step,
+        base: usize,
+    ) -> S::u32s {
+        let words = |distance: usize| -> S::u32s {
+            let start = base + 4 * distance;
+            pod_read_unaligned(&step[start..start + 4 * S::U32_LANES])
         };
-        places &= (1 << STEP) - 1;
-        while places != 0 {
-            found(relation, base + 4 * places.trailing_zeros() as usize);
-            places &= places - 1;
+        let (one, two, three) = (words(0), words(self.a), words(self.b));
+        let sum = simd.xor_u32s(simd.xor_u32s(one, two), three);
+        if !FULL {
+            return sum;
+        }
+        let least = simd.min_u32s(one, simd.min_u32s(two, three));
+        let is_empty = simd.equal_u32s(least, simd.splat_u32s(0));
+        simd.select_u32s(is_empty, simd.splat_u32s(u32::MAX), sum)
+    }
+}
+
+/// Tells the places of one step.
+struct Reporter<'a> {
+    /// Up to where each relation has been looked into.
+    done: [usize; RELATIONS.len()],
+    found: &'a mut dyn FnMut(&'static Relation, usize) -> usize,
+}
+
+impl Reporter<'_> {
+    #[cold]
+    fn step(&mut self, chunk: &Step, base: usize) {
+        let bytes = chunk.as_chunks().0;
+        let words: [u32; STEP + REACH] = core::array::from_fn(|nth| u32::from_le_bytes(bytes[nth]));
+        for (relation, done) in RELATIONS.iter().zip(&mut self.done) {
+            if *done >= base + STEP_BYTES {
+                continue;
+            }
+            let mut places = relation.places(&words);
+            while places != 0 {
+                let at = base + 4 * places.trailing_zeros() as usize;
+                if at >= *done {
+                    *done = (self.found)(relation, at);
+                }
+                places &= places - 1;
+            }
         }
     }
 }

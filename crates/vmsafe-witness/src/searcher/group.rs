@@ -210,8 +210,17 @@ impl Sweep<'_> {
     /// Compares at each window less than `stride` bytes from `at`: of a part of a pattern that
     /// holds the window at `at`, one of them is in the index.
     fn compare_around(&mut self, at: usize, stride: usize) {
+        let first = at.saturating_sub(stride - 1);
         let last = (at + stride - 1).min(self.hay.len() - WINDOW);
-        for near in at.saturating_sub(stride - 1)..=last {
+        // Every pattern has as many windows as the stride, and all of them pass. Few accidents of
+        // hashing stand beside another, and the filters cost less than the index.
+        let passes = |near: &usize| self.windows.may_hold(load(&self.hay[*near..]));
+        let before = (first..at).rev().take_while(passes).count();
+        let behind = (at + 1..=last).take_while(passes).count();
+        if before + 1 + behind < stride {
+            return;
+        }
+        for near in at - before..=at + behind {
             self.compare(near, load(&self.hay[near..]));
         }
     }

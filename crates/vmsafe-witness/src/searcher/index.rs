@@ -45,9 +45,9 @@ fn tag(hash: u64) -> u32 {
 }
 
 impl Entries {
-    pub(super) fn new(masks: &mut MaskStream) -> Self {
+    pub(super) fn with_room(count: usize, masks: &mut MaskStream) -> Self {
         Self {
-            all: Vec::new(),
+            all: Vec::with_capacity(count),
             hash: Hash {
                 key: masks.next_word(),
                 factor: masks.next_word() | 1,

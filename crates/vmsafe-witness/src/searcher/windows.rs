@@ -60,7 +60,7 @@ impl Windows {
             });
         }
         loop {
-            let mut entries = Entries::new(masks);
+            let mut entries = Entries::with_room(all / stride + spans.len(), masks);
             let mut filters = [all - text, text].map(|count| Filter::with_room(count, masks));
             let mut runs = [false; 256];
             for span in spans {
@@ -83,6 +83,15 @@ impl Windows {
                     runs,
                 };
             }
+        }
+    }
+
+    /// Whether a pattern may hold `window`.
+    pub(super) fn may_hold(&self, window: u64) -> bool {
+        if is_text(window) {
+            self.text.passes_all(window)
+        } else {
+            self.binary.passes_all(window)
         }
     }
 
@@ -125,11 +134,7 @@ fn insert(
 /// Calls `visit` with each window of the span and its position.
 #[inline(always)]
 fn each_window(store: &Masked, span: &Range<usize>, mut visit: impl FnMut(u64, usize)) {
-    let mut window = 0;
-    for (seen, byte) in store.plain(span.clone()).enumerate() {
-        window = window >> 8 | u64::from(byte) << 56;
-        if seen + 1 >= WINDOW {
-            visit(window, span.start + seen + 1 - WINDOW);
-        }
+    for at in span.start..(span.end + 1).saturating_sub(WINDOW) {
+        visit(store.word(at), at);
     }
 }
