@@ -8,28 +8,41 @@ mod tests;
 
 use crate::hit::Form;
 
-/// Calls `add` with each form of a needle; `plain` gives its bytes anew.
-pub(crate) fn each_form<I, P>(plain: P, mut add: impl FnMut(Form, &mut dyn Iterator<Item = u8>))
+/// Takes in the forms of a needle.
+pub(crate) trait Forms {
+    /// Takes in one of them.
+    fn add(&mut self, form: Form, bytes: impl Iterator<Item = u8>);
+}
+
+/// Adds each form of a needle to `forms`; `plain` gives its bytes anew.
+pub(crate) fn each_form<I, P>(plain: P, forms: &mut impl Forms)
 where
     I: DoubleEndedIterator<Item = u8>,
     P: Fn() -> I,
 {
-    add(Form::Exact, &mut plain());
+    forms.add(Form::Exact, plain());
     if !plain().eq(plain().rev()) {
-        add(Form::Reversed, &mut plain().rev());
+        forms.add(Form::Reversed, plain().rev());
     }
-    add(Form::Hex, &mut hex(plain(), LOWER));
+    forms.add(Form::Hex, hex(plain(), LOWER));
     if !hex(plain(), LOWER).eq(hex(plain(), UPPER)) {
-        add(Form::HexUpper, &mut hex(plain(), UPPER));
+        forms.add(Form::HexUpper, hex(plain(), UPPER));
     }
     for place in 0..3 {
-        add(Form::Base64, &mut base64(plain(), place, STANDARD));
+        forms.add(Form::Base64, base64(plain(), place, STANDARD));
         if !base64(plain(), place, STANDARD).eq(base64(plain(), place, URL)) {
-            add(Form::Base64Url, &mut base64(plain(), place, URL));
+            forms.add(Form::Base64Url, base64(plain(), place, URL));
         }
     }
     if chars(plain()).all(|char| char.is_some()) {
-        add(Form::Utf16, &mut utf16(plain()));
+        forms.add(Form::Utf16, utf16(plain()));
+    }
+}
+
+#[cfg(test)]
+impl Forms for Vec<(Form, Vec<u8>)> {
+    fn add(&mut self, form: Form, bytes: impl Iterator<Item = u8>) {
+        self.push((form, bytes.collect()));
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) struct Masked {
 impl Masked {
     /// Appends `bytes` under masks drawn from `masks`.
     pub(crate) fn extend(&mut self, bytes: impl Iterator<Item = u8>, masks: &mut MaskStream) {
+        // From within, which compiles better than a loop for what the forms are made of.
         bytes.for_each(|byte| {
             let mask = masks.next_mask();
             self.mask.push(mask);
@@ -105,6 +106,11 @@ impl MaskStream {
             spare: 0,
             left: 0,
         }
+    }
+
+    /// Another stream, of other masks.
+    pub(crate) fn fork(&self) -> Self {
+        Self::new(self.state.rotate_left(32) ^ 0x5eed)
     }
 
     pub(crate) fn next_word(&mut self) -> u64 {

@@ -46,7 +46,8 @@ impl fmt::Display for NeedleId {
 pub struct Needles {
     store: Masked,
     spans: Vec<Range<usize>>,
-    seed: u64,
+    /// From a random seed, once there is a needle.
+    masks: Option<MaskStream>,
 }
 
 impl Needles {
@@ -64,10 +65,13 @@ impl Needles {
     /// bytes cannot be told from chance, and [`NeedleError::Random`] if no mask could be drawn.
     pub fn push(&mut self, bytes: &[u8]) -> Result<NeedleId, NeedleError> {
         check(bytes)?;
-        self.seed = getrandom::u64().map_err(|_| NeedleError::Random)?;
+        if self.masks.is_none() {
+            let seed = getrandom::u64().map_err(|_| NeedleError::Random)?;
+            self.masks = Some(MaskStream::new(seed));
+        }
         let start = self.store.len();
-        self.store
-            .extend(bytes.iter().copied(), &mut MaskStream::new(self.seed));
+        let masks = self.masks.as_mut().expect("made above");
+        self.store.extend(bytes.iter().copied(), masks);
         self.spans.push(start..self.store.len());
         Ok(NeedleId(self.spans.len() - 1))
     }
@@ -110,9 +114,11 @@ impl Needles {
         self.store.plain(self.spans[number].clone())
     }
 
-    /// A seed for further masks.
-    pub(crate) fn seed(&self) -> u64 {
-        self.seed.rotate_left(32) ^ 0x5eed
+    /// Further masks.
+    pub(crate) fn masks(&self) -> MaskStream {
+        self.masks
+            .as_ref()
+            .map_or(MaskStream::new(0), MaskStream::fork)
     }
 }
 

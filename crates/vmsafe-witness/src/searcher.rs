@@ -30,7 +30,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::factor::{Modulus, find_factors};
-use crate::forms::each_form;
+use crate::forms::{Forms, each_form};
 use crate::hit::{Form, Hit};
 use crate::keys::KeyHit;
 use crate::masked::{MaskStream, Masked};
@@ -102,6 +102,27 @@ impl Pattern {
     }
 }
 
+/// The store and its patterns while they are made.
+struct Filling {
+    store: Masked,
+    masks: MaskStream,
+    patterns: Vec<Pattern>,
+    needle: NeedleId,
+}
+
+impl Forms for Filling {
+    fn add(&mut self, form: Form, bytes: impl Iterator<Item = u8>) {
+        let start = self.store.len();
+        self.store.extend(bytes, &mut self.masks);
+        self.patterns.push(Pattern {
+            start,
+            end: self.store.len(),
+            needle: self.needle,
+            form,
+        });
+    }
+}
+
 struct Compiled {
     store: Masked,
     /// In the order of their place in the store.
@@ -126,26 +147,26 @@ impl Searcher {
     /// Compiles `needles`, to be found as `wanted` says.
     #[must_use]
     pub fn with(needles: &Needles, wanted: &Wanted) -> Self {
-        let mut masks = MaskStream::new(needles.seed());
-        let mut store = Masked::default();
-        let mut patterns = Vec::with_capacity(needles.len());
+        let mut filling = Filling {
+            store: Masked::default(),
+            masks: needles.masks(),
+            patterns: Vec::with_capacity(needles.len()),
+            needle: NeedleId(0),
+        };
         for number in 0..needles.len() {
-            let mut add = |form, bytes: &mut dyn Iterator<Item = u8>| {
-                let start = store.len();
-                store.extend(bytes, &mut masks);
-                patterns.push(Pattern {
-                    start,
-                    end: store.len(),
-                    needle: NeedleId(number),
-                    form,
-                });
-            };
+            filling.needle = NeedleId(number);
             if wanted.encoded {
-                each_form(|| needles.plain(number), add);
+                each_form(|| needles.plain(number), &mut filling);
             } else {
-                add(Form::Exact, &mut needles.plain(number));
+                filling.add(Form::Exact, needles.plain(number));
             }
         }
+        let Filling {
+            store,
+            mut masks,
+            patterns,
+            ..
+        } = filling;
         let groups = Group::split(&store, &patterns, &mut masks);
         let longest = patterns.iter().map(Pattern::len).max().unwrap_or(0);
         Self {

@@ -5,10 +5,7 @@ use super::*;
 
 fn forms(needle: &[u8]) -> Vec<(Form, Vec<u8>)> {
     let mut all = Vec::new();
-    each_form(
-        || needle.iter().copied(),
-        |form, bytes| all.push((form, bytes.collect())),
-    );
+    each_form(|| needle.iter().copied(), &mut all);
     all
 }
 
