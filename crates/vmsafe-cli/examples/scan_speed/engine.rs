@@ -86,17 +86,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Millions of bytes in a second of wall time, and of processor time: medians.
-    pub(crate) fn speeds(&self) -> (f64, f64) {
-        let speed = |time: fn(&Run) -> Duration| {
+    /// The medians of wall time and of processor time.
+    pub(crate) fn times(&self) -> (Duration, Duration) {
+        let median = |time: fn(&Run) -> Duration| {
             let mut times: Vec<Duration> = self.runs.iter().map(time).collect();
             times.sort_unstable();
-            let median = times.get(times.len() / 2).copied().unwrap_or_default();
-            #[expect(clippy::cast_precision_loss, reason = "a rate to read")]
-            let bytes = self.bytes as f64;
-            bytes / 1e6 / median.as_secs_f64()
+            times.get(times.len() / 2).copied().unwrap_or_default()
         };
-        (speed(|run| run.wall), speed(|run| run.cpu))
+        (median(|run| run.wall), median(|run| run.cpu))
+    }
+
+    /// Millions of bytes in a second of `time`.
+    pub(crate) fn speed(&self, time: Duration) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a rate to read")]
+        let bytes = self.bytes as f64;
+        bytes / 1e6 / time.as_secs_f64()
     }
 
     pub(crate) fn peak_mib(&self) -> f64 {

@@ -20,6 +20,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
@@ -75,6 +76,7 @@ fn main() -> anyhow::Result<()> {
 struct Stage {
     large: NamedTempFile,
     small: NamedTempFile,
+    page: NamedTempFile,
     sizes: (u64, u64),
     dir: tempfile::TempDir,
 }
@@ -82,6 +84,7 @@ struct Stage {
 /// How many needles each work is done with.
 const COUNTS: [usize; 4] = [1, 100, 1_000, 10_000];
 const WORKS: [&str; 4] = ["1 needle", "100 needles", "1000 needles", "10000 needles"];
+const PAGE: u64 = 4096;
 /// Needles that stand in the file.
 const PLANTED: usize = 100;
 
@@ -91,6 +94,8 @@ impl Stage {
         eprintln!("writing {} MiB to {}", args.size, args.dir.display());
         let mut large = haystack::make(&args.dir, sizes.0)?;
         let small = haystack::make(&args.dir, sizes.1)?;
+        let page = NamedTempFile::new_in(&args.dir)?;
+        page.as_file().set_len(PAGE)?;
         let dir = tempfile::tempdir()?;
         let needles = haystack::needles(COUNTS[3] as u64)?;
         haystack::plant(large.as_file_mut(), &needles[..PLANTED])?;
@@ -110,6 +115,7 @@ impl Stage {
         Ok(Self {
             large,
             small,
+            page,
             sizes,
             dir,
         })
@@ -130,6 +136,11 @@ impl Stage {
             let encoded = format!("{vmsafe} scan --json --encoded --needle-file {needles}");
             engines.push(self.engine(work, "vmsafe", &plain, Some(places)));
             engines.push(self.engine(work, "vmsafe, all forms", &encoded, Some(places)));
+            if count > 1000 {
+                for (name, command) in [("vmsafe", &plain), ("vmsafe, all forms", &encoded)] {
+                    engines.push(self.set_up(name, command));
+                }
+            }
             if count > PLANTED {
                 continue;
             }
@@ -176,6 +187,15 @@ impl Stage {
         }
     }
 
+    /// The same on a file of a page: what reading the needles and building the tables takes.
+    fn set_up(&self, name: &str, command: &str) -> Engine {
+        let mut engine = self.engine(verdict::SET_UP, name, command, None);
+        engine.command.pop();
+        engine.command.push(self.page.path().display().to_string());
+        engine.bytes = PAGE;
+        engine
+    }
+
     fn bulk_extractor(&self) -> Engine {
         let out = self.dir.path().join("bulk").display().to_string();
         let command = format!("bulk_extractor -q -Z -x all -e aes -o {out}");
@@ -195,7 +215,12 @@ fn tell(engines: &[Engine], as_json: bool) {
         );
     }
     for engine in engines {
-        let ((wall, cpu), peak) = (engine.speeds(), engine.peak_mib());
+        let (wall, cpu) = engine.times();
+        if engine.work == verdict::SET_UP {
+            tell_set_up(&engine.name, wall, as_json);
+            continue;
+        }
+        let (wall, cpu, peak) = (engine.speed(wall), engine.speed(cpu), engine.peak_mib());
         let (work, name) = (engine.work, &engine.name);
         if as_json {
             let row = json!({
@@ -206,6 +231,15 @@ fn tell(engines: &[Engine], as_json: bool) {
         } else {
             println!("{work:<14} {name:<18} {wall:>10.0} {cpu:>14.0} {peak:>9.1}");
         }
+    }
+}
+
+fn tell_set_up(name: &str, wall: Duration, as_json: bool) {
+    let (work, ms) = (verdict::SET_UP, wall.as_millis());
+    if as_json {
+        println!("{}", json!({ "work": work, "engine": name, "ms": ms }));
+    } else {
+        println!("{work}, {name}: {ms} ms");
     }
 }
 
