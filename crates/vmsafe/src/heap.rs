@@ -47,6 +47,7 @@ mod bytes;
 mod cache;
 mod class;
 mod crime;
+mod growth;
 mod home;
 mod map;
 mod pool;
@@ -125,7 +126,7 @@ impl Options {
         let home: &'static Home = Box::leak(Box::new(home));
         around_fork::watch(home)?;
         // A first slab says now, and not at the first secret, what the system refuses.
-        let slab = home.pool().slab(0)?;
+        let slab = home.slab(0, slab::NOBODY)?;
         home.retire(slab);
         cache::enter(home);
         Ok(Heap { home })

@@ -10,7 +10,7 @@ use super::busy;
 use super::home::Home;
 use super::pool::Pool;
 use super::shelf::Slabs;
-use super::sync::MutexGuard as HeldPool;
+use super::sync::{MutexGuard as HeldPool, RwLockWriteGuard};
 
 /// Every heap of the process.
 static HEAPS: Mutex<Vec<&'static Home>> = Mutex::new(Vec::new());
@@ -22,6 +22,7 @@ thread_local! {
 
 /// Locks, in the order in which they were taken.
 struct Held {
+    _growths: Vec<RwLockWriteGuard<'static, ()>>,
     _shelves: Vec<Slabs>,
     _pools: Vec<HeldPool<'static, Pool>>,
     heaps: MutexGuard<'static, Vec<&'static Home>>,
@@ -46,10 +47,13 @@ impl AroundFork for Hook {
     fn before(&self) {
         let _busy = busy::enter();
         let heaps = HEAPS.lock().unwrap_or_else(PoisonError::into_inner);
+        // A chunk that is half made would be in no book of the child's.
+        let growths = heaps.iter().map(|home| home.growth().hold()).collect();
         let shelves = heaps.iter().flat_map(|home| home.shelves());
         let shelves = shelves.map(super::shelf::Shelf::hold).collect();
         let pools = heaps.iter().map(|home| home.pool()).collect();
         let held = Held {
+            _growths: growths,
             _shelves: shelves,
             _pools: pools,
             heaps,

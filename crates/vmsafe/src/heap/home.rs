@@ -5,7 +5,8 @@
 //!   free   own slab: two bits and a wipe   ·   another's: one atomic bit, seldom the shelf
 //! ```
 //!
-//! Locks are taken in this order: a shelf's, the pool's, and below it those of the system room.
+//! Locks are taken in this order: that of the growth, a shelf's, the pool's, and below it those of
+//! the system room.
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
@@ -15,7 +16,8 @@ use vmsafe_os::{Call, Fork, Kernel, Refused};
 use super::bytes;
 use super::class::{self, CLASSES, GRANULE};
 use super::crime::{Crime, stop};
-use super::pool::Pool;
+use super::growth::Growth;
+use super::pool::{Pool, Want};
 use super::shelf::Shelf;
 use super::slab::{Kind, NOBODY, Slab};
 use super::sync::{Mutex, MutexGuard, lock};
@@ -45,6 +47,7 @@ pub(super) struct Home {
     inline_wipe: usize,
     shelves: [Shelf; CLASSES],
     pool: Mutex<Pool>,
+    growth: Growth,
 }
 
 impl Home {
@@ -68,7 +71,8 @@ impl Home {
             inline_wipe: if canary.is_some() { 0 } else { bytes::FEW },
             extra: if canary.is_some() { bytes::CANARY } else { 0 },
             shelves: std::array::from_fn(|_| Shelf::new()),
-            pool: Mutex::new(Pool::new(id, options)),
+            pool: Mutex::new(Pool::new(id)),
+            growth: Growth::new(options),
         }
     }
 
@@ -93,6 +97,15 @@ impl Home {
 
     pub(super) fn pool(&self) -> MutexGuard<'_, Pool> {
         lock(&self.pool)
+    }
+
+    pub(super) fn growth(&self) -> &Growth {
+        &self.growth
+    }
+
+    /// A slab of free slots for a thread, or for nobody.
+    pub(super) fn slab(&self, class: usize, owner: u64) -> Result<&'static Slab, Error> {
+        self.growth.cover(&self.pool, Want::Slots { class, owner })
     }
 
     /// Bytes at the end of each slot that are not lent.
@@ -194,11 +207,7 @@ impl Home {
         }
         let slab = match self.next_slab(class, last, token) {
             Some(slab) => slab,
-            None => {
-                let slab = self.pool().slab(class)?;
-                slab.set_owner(token);
-                slab
-            }
+            None => self.slab(class, token)?,
         };
         cache::replace(self, class, Some(slab));
         Ok(self.hand_out_first(slab))
@@ -226,7 +235,7 @@ impl Home {
         if let Some((slab, index)) = self.shelves[class].take() {
             return Ok(self.hand_out(slab, index));
         }
-        let slab = self.pool().slab(class)?;
+        let slab = self.slab(class, NOBODY)?;
         let slot = self.hand_out_first(slab);
         self.retire(slab);
         Ok(slot)
@@ -241,7 +250,8 @@ impl Home {
                 because: "it exceeds the address space",
             });
         }
-        let slab = self.pool().run(size, layout.align())?;
+        let (bytes, align) = (size, layout.align());
+        let slab = self.growth.cover(&self.pool, Want::Run { bytes, align })?;
         // SAFETY: the base of a run that was just made for this caller.
         let at = unsafe { bytes::slot(slab.base(), 0) };
         self.check_out(at, slab.bytes());

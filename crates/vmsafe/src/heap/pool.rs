@@ -5,17 +5,20 @@
 //! ```
 //!
 //! Chunks grow with the heap, by a quarter of what it has: few mappings for many secrets, little
-//! quota for few. When the quota is near its end they shrink again, down to what is asked for.
-//! Chunks whose granules are all vacant go back to the system, but for 2 MiB of them: a program
-//! that makes and drops its secrets does not make and drop mappings each time. When the quota is
-//! full these go back too.
+//! quota for few. Chunks whose granules are all vacant go back to the system, but for 2 MiB of
+//! them: a program that makes and drops its secrets does not make and drop mappings each time. When
+//! the quota is full these go back too.
+//!
+//! Slabs of two threads do not stand side by side while there is other room: a thread goes through
+//! its slab in order, and at the end of it the processor fetches ahead, out of the next one, lines
+//! that another thread is writing to.
 
 use std::collections::BTreeMap;
 
 use super::class::GRANULE;
 use super::map;
-use super::slab::{Kind, Slab};
-use crate::buffer::locked::{Locked, Options};
+use super::slab::{Kind, NOBODY, Slab};
+use crate::buffer::locked::Locked;
 use crate::error::Error;
 use crate::grade::Grade;
 
@@ -28,15 +31,25 @@ const KEPT: usize = 2 << 20;
 /// Books that are made at a time.
 const BOOKS: usize = 16;
 
+/// What is asked of a pool.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Want {
+    /// A slab of free slots of a class, for a thread or for nobody.
+    Slots { class: usize, owner: u64 },
+    /// A run of whole granules.
+    Run { bytes: usize, align: usize },
+}
+
 /// The chunks of one heap.
 #[derive(Debug)]
 pub(super) struct Pool {
     home: u32,
-    options: Options,
     /// By the address of their first byte.
     chunks: BTreeMap<usize, Chunk>,
     spare: Vec<&'static Slab>,
     locked: usize,
+    /// Chunks that are being made.
+    begun: u32,
 }
 
 #[derive(Debug)]
@@ -49,85 +62,94 @@ struct Chunk {
     free: usize,
 }
 
-impl Pool {
-    pub(super) fn new(home: u32, options: Options) -> Self {
-        Self {
-            home,
-            options,
-            chunks: BTreeMap::new(),
-            spare: Vec::new(),
-            locked: 0,
+impl Want {
+    fn granules(self) -> usize {
+        match self {
+            Self::Slots { class, .. } => super::class::granules(class),
+            Self::Run { bytes, .. } => bytes.div_ceil(GRANULE).max(1),
         }
     }
 
-    /// A slab of free slots.
-    pub(super) fn slab(&mut self, class: usize) -> Result<&'static Slab, Error> {
-        let home = self.home;
-        let granules = super::class::granules(class);
-        self.cover(granules, GRANULE, |slab, base| {
-            slab.open_slots(home, base, class)
-        })
+    fn align(self) -> usize {
+        match self {
+            Self::Slots { .. } => GRANULE,
+            Self::Run { align, .. } => align.max(GRANULE),
+        }
     }
 
-    /// A run of whole granules.
-    pub(super) fn run(&mut self, bytes: usize, align: usize) -> Result<&'static Slab, Error> {
-        let home = self.home;
-        let granules = bytes.div_ceil(GRANULE).max(1);
-        self.cover(granules, align.max(GRANULE), |slab, base| {
-            slab.open(Kind::Run, home, base, granules * GRANULE);
-        })
+    /// Bytes of a chunk that holds it in any case. The start of a chunk is aligned to a granule; a
+    /// greater alignment may need a run-up.
+    pub(super) fn least(self) -> usize {
+        (self.granules() * GRANULE).saturating_add(self.align() - GRANULE)
     }
 
-    fn cover(
-        &mut self,
-        granules: usize,
-        align: usize,
-        open: impl FnOnce(&Slab, *mut u8),
-    ) -> Result<&'static Slab, Error> {
-        let (chunk, first) = match self.find(granules, align) {
-            Some(place) => place,
-            None => {
-                self.grow(granules, align)?;
-                self.find(granules, align)
-                    .expect("a chunk that was made long enough for this")
+    /// True when another thread's slab disturbs nobody here.
+    fn goes_beside(self, slab: &Slab) -> bool {
+        match self {
+            Self::Slots { owner, .. } => [owner, NOBODY].contains(&slab.owner()),
+            Self::Run { .. } => true,
+        }
+    }
+
+    fn open(self, slab: &Slab, home: u32, base: *mut u8) {
+        match self {
+            Self::Slots { class, owner } => {
+                slab.open_slots(home, base, class);
+                slab.set_owner(owner);
             }
-        };
+            Self::Run { .. } => slab.open(Kind::Run, home, base, self.granules() * GRANULE),
+        }
+    }
+}
+
+impl Pool {
+    pub(super) fn new(home: u32) -> Self {
+        Self {
+            home,
+            chunks: BTreeMap::new(),
+            spare: Vec::new(),
+            locked: 0,
+            begun: 0,
+        }
+    }
+
+    /// What is wanted, if there is room for it.
+    pub(super) fn cover(&mut self, want: Want) -> Option<&'static Slab> {
+        let (chunk, first) = self.find(want)?;
+        let granules = want.granules();
         let slab = self.book();
         let chunk = self.chunks.get_mut(&chunk).expect("a chunk that was found");
         let start = chunk.vacant.base().wrapping_add(first * GRANULE);
-        open(slab, start);
+        want.open(slab, self.home, start);
         chunk.cover[first..first + granules].fill(Some(slab));
         chunk.free -= granules;
         let entered = map::set(start.addr(), granules * GRANULE, Some(slab));
         debug_assert!(entered, "entered before, when the chunk was made");
-        Ok(slab)
+        Some(slab)
     }
 
-    /// The first place for a run: its chunk's address, and which granule.
-    fn find(&self, granules: usize, align: usize) -> Option<(usize, usize)> {
-        let fits = self
-            .chunks
-            .iter()
-            .filter(|(_, chunk)| chunk.free >= granules);
-        fits.into_iter()
-            .find_map(|(start, chunk)| Some((*start, chunk.find(*start, granules, align)?)))
+    /// The first place that is apart from other threads', or just the first: its chunk's address,
+    /// and which granule.
+    fn find(&self, want: Want) -> Option<(usize, usize)> {
+        let first = |apart| {
+            let mut chunks = self.chunks.iter();
+            chunks.find_map(|(start, chunk)| Some((*start, chunk.find(*start, want, apart)?)))
+        };
+        first(true).or_else(|| first(false))
     }
 
-    /// One more chunk, at least as long as asked for.
-    fn grow(&mut self, granules: usize, align: usize) -> Result<(), Error> {
-        // The start of a chunk is aligned to a granule; a greater alignment may need a run-up.
-        let least = (granules * GRANULE).saturating_add(align - GRANULE);
+    /// Bytes that the next chunk shall have. It is to be made while the pool is open, and ended.
+    pub(super) fn begin_chunk(&mut self, want: Want) -> usize {
         let quarter = (self.locked / 4).max(1).next_power_of_two();
-        let mut len = least.max(quarter.clamp(LEAST, MOST));
-        loop {
-            match self.options.create(len) {
-                Ok(locked) => return self.enter(locked),
-                Err(Error::LockLimit { .. }) if len > least => len = least.max(len / 2),
-                // What is vacant in pieces may be enough in one.
-                Err(Error::LockLimit { .. }) if self.vacant() > 0 => self.trim(),
-                Err(error) => return Err(error),
-            }
-        }
+        let len = quarter.min(MOST) >> self.begun.min(usize::BITS - 1);
+        self.begun += 1;
+        want.least().max(len.max(LEAST))
+    }
+
+    /// Enters the chunk that was begun, if it could be made.
+    pub(super) fn end_chunk(&mut self, made: Result<Locked, Error>) -> Result<(), Error> {
+        self.begun -= 1;
+        self.enter(made?)
     }
 
     fn enter(&mut self, mut locked: Locked) -> Result<(), Error> {
@@ -175,9 +197,11 @@ impl Pool {
         }
     }
 
-    /// Gives all vacant chunks back to the system.
-    pub(super) fn trim(&mut self) {
+    /// Gives all vacant chunks back to the system. Returns how many bytes these were.
+    pub(super) fn trim(&mut self) -> usize {
+        let before = self.locked;
         self.give_back_beyond(0, usize::MAX);
+        before - self.locked
     }
 
     /// Gives vacant chunks back until no more than `kept` bytes are left of them; the one at
@@ -287,20 +311,32 @@ impl Chunk {
         self.cover.len() * GRANULE
     }
 
-    fn find(&self, start: usize, granules: usize, align: usize) -> Option<usize> {
-        let mut run = 0;
-        for (granule, cover) in self.cover.iter().enumerate() {
-            let aligned = || (start + granule * GRANULE).is_multiple_of(align);
-            run = match cover {
-                Some(_) => 0,
-                None if run == 0 && !aligned() => 0,
-                None => run + 1,
-            };
-            if run == granules {
-                return Some(granule + 1 - granules);
-            }
+    /// The first granule of a place.
+    fn find(&self, start: usize, want: Want, apart: bool) -> Option<usize> {
+        let (granules, align) = (want.granules(), want.align());
+        if self.free < granules {
+            return None;
         }
-        None
+        let fits = |first: &usize| {
+            let is_aligned = (start + first * GRANULE).is_multiple_of(align);
+            is_aligned && (!apart || self.is_apart(*first, want))
+        };
+        let mut run = 0;
+        let ends = self.cover.iter().enumerate().filter(|(_, cover)| {
+            run = if cover.is_none() { run + 1 } else { 0 };
+            run >= granules
+        });
+        ends.map(|(end, _)| end + 1 - granules).find(fits)
+    }
+
+    /// True when what stands on either side of a place does not disturb it.
+    fn is_apart(&self, first: usize, want: Want) -> bool {
+        let sides = [first.checked_sub(1), Some(first + want.granules())];
+        let mut beside = sides
+            .iter()
+            .flatten()
+            .filter_map(|side| *self.cover.get(*side)?);
+        beside.all(|slab| want.goes_beside(slab))
     }
 
     fn slabs(&self) -> impl Iterator<Item = &'static Slab> {
