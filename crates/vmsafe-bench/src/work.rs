@@ -52,11 +52,12 @@ impl Work {
 
     /// How long one measurement shall take. With one thread, shorter than what a scheduler gives a
     /// process at a time, so that on a busy machine most measurements are whole; with more, long
-    /// enough that they run side by side.
+    /// enough that they run side by side. Of pairs the best rounds are compared, so two threads get
+    /// the same chance to be left alone.
     fn slice(self, threads: usize) -> Duration {
         match (self, threads) {
             (Self::Alternating, _) => Duration::from_millis(30),
-            (_, 1) => Duration::from_micros(400),
+            (_, 1) | (Self::Pair, 2) => Duration::from_micros(400),
             (Self::Mixed, _) => Duration::from_millis(4),
             _ => Duration::from_millis(1),
         }
