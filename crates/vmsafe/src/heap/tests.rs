@@ -9,7 +9,7 @@ mod quota;
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
-use std::sync::mpsc;
+use std::sync::{MutexGuard, mpsc};
 use std::thread;
 
 use vmsafe_os::model::Model;
@@ -36,6 +36,12 @@ fn layout(size: usize) -> Layout {
     Layout::from_size_align(size, 1).unwrap()
 }
 
+/// Tests that lock megabytes take turns: an ordinary user may lock 8 MiB for all of a process.
+fn in_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn model() -> (&'static Model, Heap) {
     let model = Model::leak();
     let heap = Heap::options().kernel(model).create().unwrap();
@@ -44,6 +50,7 @@ fn model() -> (&'static Model, Heap) {
 
 #[test]
 fn what_is_lent_is_zero_and_apart() {
+    let _turn = in_turn();
     let heap = Heap::new().unwrap();
     let sizes = [
         0,
@@ -77,6 +84,7 @@ fn what_is_lent_is_zero_and_apart() {
         free(heap, at);
     }
     assert_eq!(heap.stats().count, 0);
+    heap.trim();
 }
 
 #[test]

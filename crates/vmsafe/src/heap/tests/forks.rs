@@ -57,6 +57,7 @@ fn heap(fork: Fork) -> (Heap, NonNull<u8>) {
 
 #[test]
 fn an_absent_heap_begins_anew_and_leaves_its_parents_alone() {
+    let _turn = in_turn();
     let (heap, at) = heap(Fork::Absent);
     in_children(heap, || {
         assert_eq!(heap.stats().count, 0);
@@ -69,10 +70,12 @@ fn an_absent_heap_begins_anew_and_leaves_its_parents_alone() {
     assert_eq!(bytes_of(at, 64), [0xA5; 64]);
     free(heap, at);
     exercise(heap);
+    heap.trim();
 }
 
 #[test]
 fn a_wiped_heap_goes_on_with_zeros() {
+    let _turn = in_turn();
     let (heap, at) = heap(Fork::Wiped);
     let run = heap.lend(layout(40_000)).unwrap();
     fill(run, 40_000);
@@ -89,10 +92,12 @@ fn a_wiped_heap_goes_on_with_zeros() {
     free(heap, run);
     assert_eq!(bytes_of(at, 64), [0xA5; 64]);
     free(heap, at);
+    heap.trim();
 }
 
 #[test]
 fn a_moved_heap_goes_on_as_it_was() {
+    let _turn = in_turn();
     let (heap, at) = heap(Fork::Moved);
     in_children(heap, || {
         assert_eq!(bytes_of(at, 64), [0xA5; 64]);
@@ -102,6 +107,7 @@ fn a_moved_heap_goes_on_as_it_was() {
     });
     assert_eq!(bytes_of(at, 64), [0xA5; 64]);
     free(heap, at);
+    heap.trim();
 }
 
 /// What a child of this policy finds in place of what its parent has.
@@ -129,6 +135,7 @@ proptest! {
         fork in prop_oneof![Just(Fork::Absent), Just(Fork::Wiped), Just(Fork::Moved)],
         canaries: bool,
     ) {
+        let _turn = in_turn();
         let heap = Heap::options().fork(fork).canaries(canaries).hardened(true).create().unwrap();
         let mut naive = Naive::default();
         before.iter().for_each(|step| naive.step(heap, step));
