@@ -1,4 +1,4 @@
-//! Asks others about a key: OpenSSL, OpenSSH, GnuPG, and the plainest reading of FIPS 197.
+//! Asks others about a key: OpenSSL, OpenSSH, GnuPG, age, and the plainest reading of FIPS 197.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -19,17 +19,8 @@ pub(crate) fn accepts(mut file: &File, key: &KeyHit) -> bool {
         return false;
     }
     match key.form {
-        KeyForm::Der => openssl(&bytes, "DER"),
-        KeyForm::Pem => {
-            bytes.push(b'\n');
-            // As source code spells line ends.
-            let text = String::from_utf8_lossy(&bytes).replace("\\n", "\n");
-            let text: String = text
-                .lines()
-                .map(|line| format!("{}\n", line.trim()))
-                .collect();
-            openssl(text.as_bytes(), "PEM") || ssh_keygen(text.as_bytes()) || gpg(text.as_bytes())
-        }
+        KeyForm::Der => der(&bytes),
+        KeyForm::Pem => pem(&bytes),
         KeyForm::OpenSsh => {
             let begin = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
             let end = "\n-----END OPENSSH PRIVATE KEY-----\n";
@@ -38,20 +29,87 @@ pub(crate) fn accepts(mut file: &File, key: &KeyHit) -> bool {
             ssh_keygen(&[begin.as_bytes(), &lines.join(&b'\n'), end.as_bytes()].concat())
         }
         KeyForm::OpenPgp => gpg(&bytes),
+        KeyForm::AgeIdentity => runs("age-keygen", &["-y"], &[&bytes[..], b"\n"].concat()),
         _ => schedule(key, &bytes),
     }
 }
 
-fn runs(program: &str, args: &[&str], input: &[u8]) -> bool {
-    let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::piped());
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let Ok(mut child) = child else {
-        eprintln!("{program} does not run: install it");
+fn der(key: &[u8]) -> bool {
+    openssl(key, "DER") || has_its_public_key(key)
+}
+
+fn pem(bytes: &[u8]) -> bool {
+    // As source code spells line ends.
+    let text = String::from_utf8_lossy(bytes).replace("\\n", "\n");
+    let lines = text.lines().map(|line| format!("{}\n", line.trim()));
+    let lines: String = lines.collect();
+    let asked = |text: &str| {
+        let text = text.as_bytes();
+        openssl(text, "PEM") || ssh_keygen(text) || gpg(text)
+    };
+    asked(&lines) || asked(&wrapped(&text)) || content(&text).is_some_and(|key| der(&key))
+}
+
+/// The digits between the two lines that say what they are.
+fn digits(text: &str) -> String {
+    let inner = text.split("-----").nth(2).unwrap_or_default();
+    inner.chars().filter(|char| !char.is_whitespace()).collect()
+}
+
+fn content(text: &str) -> Option<Vec<u8>> {
+    Base64::decode_vec(&digits(text)).ok()
+}
+
+/// The text with lines of 64 digits, where a program holds them without line ends.
+fn wrapped(text: &str) -> String {
+    let mut parts = text.split("-----");
+    let (begin, end) = (parts.nth(1), parts.nth(1));
+    let digits = digits(text).into_bytes();
+    let lines = digits.chunks(64).map(String::from_utf8_lossy);
+    let lines: Vec<_> = lines.collect();
+    format!(
+        "-----{}-----\n{}\n-----{}-----\n",
+        begin.unwrap_or_default(),
+        lines.join("\n"),
+        end.unwrap_or_default()
+    )
+}
+
+/// An Ed25519 key with its public key (RFC 8410, version 2), which OpenSSL 3.0 does not read: it
+/// is asked for the public key of the same seed, which must be the one that stands there.
+fn has_its_public_key(key: &[u8]) -> bool {
+    const VERSION_1: [u8; 16] = [
+        0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+    ];
+    let seed = key.windows(4).position(|part| part == &VERSION_1[12..]);
+    let Some(seed) = seed.and_then(|at| key.get(at + 4..at + 36)) else {
         return false;
     };
-    let written = child.stdin.take().map(|mut stdin| stdin.write_all(input));
-    child.wait().is_ok_and(|status| status.success()) && written.is_some()
+    let plain = [&VERSION_1[..], seed].concat();
+    let args = ["pkey", "-inform", "DER", "-pubout", "-outform", "DER"];
+    let public = output("openssl", &args, &plain).unwrap_or_default();
+    public.len() > 32 && key.ends_with(&public[public.len() - 32..])
+}
+
+fn runs(program: &str, args: &[&str], input: &[u8]) -> bool {
+    output(program, args, input).is_some()
+}
+
+/// What it prints, if it ends well.
+fn output(program: &str, args: &[&str], input: &[u8]) -> Option<Vec<u8>> {
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::piped());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let Ok(mut child) = child else {
+        eprintln!("{program} does not run: install it");
+        return None;
+    };
+    // It may end before it has read all: then its status says what is to be said.
+    if let Some(mut stdin) = child.stdin.take() {
+        let _ = stdin.write_all(input);
+    }
+    let output = child.wait_with_output().ok()?;
+    output.status.success().then_some(output.stdout)
 }
 
 fn openssl(key: &[u8], form: &str) -> bool {
