@@ -1,4 +1,4 @@
-//! The gate of tests that need root.
+//! The gate of tests that need what a machine may not have.
 
 use vmsafe_os::lab as os;
 
@@ -19,11 +19,19 @@ use vmsafe_os::lab as os;
 pub fn require_root(test: &str) -> bool {
     let root = os::is_root();
     if !root {
-        eprintln!("NOT RUN: needs root ({test})");
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "{test} needs root, and CI must run every test"
-        );
+        not_run(&format!("needs root ({test})"));
     }
     root
+}
+
+/// Says `NOT RUN` and why on standard error, for a test that ends without having shown anything.
+///
+/// # Panics
+/// If the environment variable `CI` is set.
+pub fn not_run(why: &str) {
+    eprintln!("NOT RUN: {why}");
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "CI must run every test, and here is one that it cannot: {why}"
+    );
 }

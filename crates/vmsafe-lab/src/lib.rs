@@ -59,7 +59,7 @@ pub use cgroup::{Cgroup, Squeezed, Version};
 pub use coredump::{CorePattern, Lands, allow};
 pub use disk::{Scratch, ScratchOptions};
 pub use error::{Error, Result};
-pub use gate::require_root;
+pub use gate::{not_run, require_root};
 pub use lock::Lab;
 pub use machine::{Door, Machine, Opening, doors, machine};
 pub use medium::{

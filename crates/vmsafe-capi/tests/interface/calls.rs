@@ -7,13 +7,13 @@ use std::path::Path;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use vmsafe_lab::fork_lingering;
+use vmsafe_lab::{fork_lingering, not_run};
 use win32vmsafe::{
     win32vmSafeBurn, win32vmSafeError, win32vmSafeErrorText, win32vmSafeFree, win32vmSafeGrade,
     win32vmSafeInit, win32vmSafeInitAs2001, win32vmSafeLost, win32vmSafeMark,
 };
 
-use crate::drive::{Room, not_run};
+use crate::drive::Room;
 
 /// The codes of the header that are looked for here.
 const SIZE: c_int = 1;

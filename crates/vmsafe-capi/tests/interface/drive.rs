@@ -8,14 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Says that a test could not run; where every test must run, that is a failure.
-pub(crate) fn not_run(why: &str) {
-    eprintln!("NOT RUN: {why}");
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "CI must run every test, and here is one that it cannot: {why}"
-    );
-}
+use vmsafe_lab::not_run;
 
 /// A path of this crate.
 pub(crate) fn own(path: &str) -> PathBuf {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use crate::drive::{not_run, own, shared_object};
+use crate::drive::{own, shared_object};
+use vmsafe_lab::not_run;
 
 /// Words of a text that are names of the interface's functions.
 fn functions(text: &str) -> BTreeSet<String> {

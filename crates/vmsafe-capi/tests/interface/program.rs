@@ -7,9 +7,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use vmsafe_lab::{FsKind, Scratch, require_root};
+use vmsafe_lab::{FsKind, Scratch, not_run, require_root};
 
-use crate::drive::{self, Program, Room, holds, not_run};
+use crate::drive::{self, Program, Room, holds};
 
 /// What a refusal says, by the header.
 const NAME_TAKEN: &str = "refused 3 ";

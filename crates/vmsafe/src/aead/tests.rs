@@ -101,8 +101,7 @@ impl Secrets {
 fn hidden(secrets: &Secrets) -> bool {
     let hidden = !secrets.held.leaves_stale_frames();
     if !hidden {
-        eprintln!("NOT RUN: this kernel gives no secret memory");
-        assert!(std::env::var_os("CI").is_none(), "CI must run every test");
+        vmsafe_lab::not_run("this kernel gives no secret memory");
     }
     hidden
 }

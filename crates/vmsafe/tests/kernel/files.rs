@@ -8,11 +8,11 @@ use std::process::Command;
 
 use vmsafe::buffer::confined::{Burned, burn_file};
 use vmsafe::{Confined, Error, Evaporating};
-use vmsafe_lab::{SIGKILL, ended_by, fork_lingering};
+use vmsafe_lab::{SIGKILL, ended_by, fork_lingering, not_run};
 use vmsafe_os::Call;
 
 use crate::stage::{
-    Room, alone, as_ordinary_user, child, common_place, holdings, is_playing, not_run, page,
+    Room, alone, as_ordinary_user, child, common_place, holdings, is_playing, page,
 };
 
 const CANARY: &[u8] = b"a canary that must be nowhere at the end";

@@ -1,11 +1,11 @@
 //! The limit on locked memory, as a user whom it binds.
 
 use vmsafe::{Error, Fork, Locked, Source};
-use vmsafe_lab::ended_by;
+use vmsafe_lab::{ended_by, not_run};
 use vmsafe_os::native;
 
 use crate::stage::{
-    FAULT, again, alone, as_ordinary_user, child, full, is_playing, locked, not_run, page, status,
+    FAULT, again, alone, as_ordinary_user, child, full, is_playing, locked, page, status,
 };
 
 const KIB: u64 = 1024;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use vmsafe::{Confined, Demand, Error, Evaporating, Lifetime, Threat, Verdict};
-use vmsafe_lab::{FsKind as Scratched, Scratch, ScratchOptions, require_root};
+use vmsafe_lab::{FsKind as Scratched, Scratch, ScratchOptions, not_run, require_root};
 use vmsafe_os::{Call, FileSystem, FsKind, Upper, native};
 
-use crate::stage::{Room, alone, not_run, page};
+use crate::stage::{Room, alone, page};
 
 /// A mount, undone at the end.
 struct Mounted {

@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vmsafe::{Demand, Error, Fork, Locked, Source, Threat};
-use vmsafe_lab::fork_lingering;
+use vmsafe_lab::{fork_lingering, not_run};
 
 /// SIGSEGV.
 pub(crate) const FAULT: Option<i32> = Some(11);
@@ -16,15 +16,6 @@ pub(crate) const FAULT: Option<i32> = Some(11);
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Says that a test could not run; where every test must run, that is a failure.
-pub(crate) fn not_run(why: &str) {
-    eprintln!("NOT RUN: {why}");
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "CI must run every test, and here is one that it cannot: {why}"
-    );
 }
 
 /// Each backing with each fork policy that it can have.

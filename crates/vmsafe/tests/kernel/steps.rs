@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use vmsafe::buffer::confined::{burn_file, burn_file_on};
 use vmsafe::{Confined, Evaporating};
-use vmsafe_lab::{FsKind, Opened, SIGKILL, Scratch, ScratchOptions, ended_by, open_direct};
+use vmsafe_lab::{
+    FsKind, Opened, SIGKILL, Scratch, ScratchOptions, ended_by, not_run, open_direct,
+};
 use vmsafe_os::Kernel;
 use vmsafe_os::model::Steps;
 use vmsafe_witness::{Needles, Searcher, scan_file};
 
-use crate::stage::{Room, alone, child, not_run, page};
+use crate::stage::{Room, alone, child, page};
 
 /// The step before which this process kills itself.
 static LAST: AtomicU64 = AtomicU64::new(u64::MAX);
