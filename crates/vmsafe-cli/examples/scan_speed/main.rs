@@ -151,6 +151,8 @@ impl Stage {
             engines.push(self.engine(work, "grep", &grep, Some(planted)));
             let yara = format!("yara {}", self.file("rules", count));
             engines.push(self.engine(work, "yara", &yara, Some(planted)));
+            let yara_x = format!("yr scan {}", self.file("rules", count));
+            engines.push(self.engine(work, "yara-x", &yara_x, Some(planted)));
         }
         let keys = format!("{vmsafe} scan --json --keys");
         engines.push(self.engine("unknown keys", "vmsafe", &keys, None));

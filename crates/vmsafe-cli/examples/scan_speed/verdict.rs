@@ -47,7 +47,7 @@ const fn apart(demand: Demand) -> Demand {
     }
 }
 
-const DEMANDS: [Demand; 15] = [
+const DEMANDS: [Demand; 16] = [
     demand(
         ("1 needle", "vmsafe"),
         1.0,
@@ -76,6 +76,12 @@ const DEMANDS: [Demand; 15] = [
         ("100 needles", ALL_FORMS),
         3.0,
         ("100 needles", "yara"),
+        By::Core,
+    ),
+    demand(
+        ("100 needles", ALL_FORMS),
+        3.0,
+        ("100 needles", "yara-x"),
         By::Core,
     ),
     demand(

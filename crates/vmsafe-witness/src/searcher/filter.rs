@@ -5,9 +5,9 @@ use crate::masked::MaskStream;
 /// A window sets three bits of one word, and there are at least this many bits for each window: one
 /// in a few hundred foreign windows passes two of them, one in a few thousand all three.
 const BITS_PER_WINDOW: usize = 32;
-/// Words, as powers of two: from 4 KiB, which any first-level cache holds, to 8 MiB.
+/// Words, as powers of two: from 4 KiB, which any first-level cache holds, to 4 MiB.
 const FEWEST_WORDS: u32 = 9;
-const MOST_WORDS: u32 = 20;
+const MOST_WORDS: u32 = 19;
 
 /// A Bloom filter that looks at one word only. It holds hashes, no byte of a pattern.
 pub(super) struct Filter {
