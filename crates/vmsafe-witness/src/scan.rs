@@ -16,13 +16,14 @@ mod source;
 mod tests;
 
 use core::cell::Cell;
+use core::hint;
 use core::mem;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -260,12 +261,26 @@ fn work<S: ByteSource>(
     stop: &AtomicBool,
 ) -> Option<Done> {
     let (place, step) = {
-        let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pieces = lock(pieces);
         pieces.0 += 1;
         let step = pieces.1.next(buffer, stop.load(Ordering::Relaxed))?;
         ((pieces.0, pieces.1.position()), step)
     };
     Some(finish(searcher, place, step, buffer))
+}
+
+/// Waits for another worker's read without sleeping, as long as a block in memory takes: to be
+/// woken takes longer. A medium that is slower is waited for asleep.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    const PATIENCE: usize = 2000;
+    for _ in 0..PATIENCE {
+        match mutex.try_lock() {
+            Ok(guard) => return guard,
+            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => hint::spin_loop(),
+        }
+    }
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn finish(searcher: &Searcher, place: (u64, u64), step: Step, buffer: &Buffer) -> Done {

@@ -88,13 +88,11 @@ impl<const STRIDE: usize, const TEXT: bool> pulp::NullaryFnOnce for Next<'_, STR
         while let Some(batch) = self.hay.get(at..at + BATCH * STRIDE + WINDOW) {
             let windows: [u64; BATCH] = core::array::from_fn(|nth| load(&batch[nth * STRIDE..]));
             let is_empty = || windows.iter().fold(0, |any, window| any | window) == 0;
-            let may_pass = if TEXT {
-                windows.iter().fold(false, |any, &w| any | is_text(w))
-                    && !(self.skip_zeros && is_empty())
-            } else {
-                let passes = |any, &window| any | self.filter.passes(window);
-                windows.iter().fold(0, passes) != 0
-            };
+            let looks_at = !TEXT
+                || windows.iter().fold(false, |any, &w| any | is_text(w))
+                    && !(self.skip_zeros && is_empty());
+            let passes = |any, &window| any | self.filter.passes(window);
+            let may_pass = looks_at && windows.iter().fold(0, passes) != 0;
             if may_pass {
                 let passed = which::<TEXT>(self.filter, &windows);
                 if passed != 0 {
