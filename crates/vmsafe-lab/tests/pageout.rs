@@ -5,10 +5,11 @@
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vmsafe_lab::smaps::{mappings, mappings_of_self, swapped};
 use vmsafe_lab::{
-    Advice, Cgroup, Lab, Opened, PrivateSwap, fork_lingering, open_direct, page_out, page_out_self,
+    Advice, Cgroup, Opened, PrivateSwap, fork_lingering, open_direct, page_out, page_out_self,
     require_root,
 };
 use vmsafe_os::{Mapping, Source, native};
@@ -22,6 +23,7 @@ fn controls_reach_the_raw_swap_each_round_and_locked_memory_never() {
     if !require_root("controls_reach_the_raw_swap_each_round_and_locked_memory_never") {
         return;
     }
+    let _alone = alone();
     let swap = PrivateSwap::create_in(env::temp_dir(), 32 << 20).expect("private swap");
     let group = Cgroup::create().expect("cgroup");
     for round in 0..ROUNDS {
@@ -74,8 +76,8 @@ fn a_locked_page_of_ones_own_refuses_and_an_ordinary_one_is_seen_to_go() {
     if !require_root(name) {
         return;
     }
-    let _lab = Lab::lock().expect("lab");
-    let swap = wait_for_swap();
+    let _alone = alone();
+    let swap = PrivateSwap::create_in(env::temp_dir(), 8 << 20).expect("private swap");
     let mut page = Mapping::new(native(), Source::Anonymous, native().page_size()).expect("a page");
     page.as_mut_slice().fill(7);
     let range = page.address()..page.address() + page.len();
@@ -90,16 +92,9 @@ fn a_locked_page_of_ones_own_refuses_and_an_ordinary_one_is_seen_to_go() {
 }
 
 /// The tests of this file run in threads of one process, which has one private swap at a time.
-fn wait_for_swap() -> PrivateSwap {
-    loop {
-        match PrivateSwap::create_in(env::temp_dir(), 8 << 20) {
-            Ok(swap) => return swap,
-            Err(error) if error.to_string().contains("has one already") => {
-                std::thread::yield_now();
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read_raw(swap: &PrivateSwap) -> Vec<u8> {
