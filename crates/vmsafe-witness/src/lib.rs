@@ -41,6 +41,7 @@
 //! | scan what it really is: swap, core dump, compressed | [`Medium::detect`], [`Medium::scan`] |
 //! | say what an offset is: swap slot, address, thread | [`Medium::place`] |
 //! | scan the data of a sparse file, or go on after a stop | [`scan_ranges`], [`Checkpoint`] |
+//! | let several cores read one file | [`scan_side_by_side`] |
 //! | scan a live process, or watch that | [`scan_process`], [`mappings`], [`scan_mappings`] |
 //! | scan one whose memory is no file | [`scan_memory`] |
 //! | find the primes of a public RSA key in memory | [`Modulus`], [`Wanted::moduli`] |
@@ -85,5 +86,5 @@ pub use process::{
 };
 pub use report::{Gap, Progress, Report};
 pub use sarif::{Sarif, SarifResult, Scanned, to_sarif};
-pub use scan::{scan_file, scan_ranges, scan_seekable, scan_stream};
+pub use scan::{scan_file, scan_ranges, scan_seekable, scan_side_by_side, scan_stream};
 pub use searcher::{FEWEST_CHANGES, SHORTEST_FRAGMENT, Searcher, Wanted};

@@ -13,12 +13,6 @@ pub(crate) struct Found {
     pub(crate) keys: Vec<KeyHit>,
 }
 
-impl Found {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.hits.is_empty() && self.keys.is_empty()
-    }
-}
-
 /// How far a scan has come.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -1,31 +1,32 @@
 //! Scans streams, files and devices of any size in bounded memory.
 //!
 //! ```text
-//!           lock: read one block     search it            hand the hits over, in order
-//! worker 1  [==]                     [==========]         ─┐
-//! worker 2      [==]                     [==========]      ├─> report, progress (the caller)
-//! worker 1                                  [==]  [====…  ─┘
+//! a reader for each   worker 1  read and search segment 1     segment 3  …   ─┐
+//!                     worker 2  read and search segment 2     segment 4  …    ├─> report, progress
+//!                                                                             │   (the caller)
+//! one reader for all  worker 1  lock: read a block   search it            …  ─┤
+//!                     worker 2                lock: read a block   search …  ─┘
 //! ```
 //!
 //! Each worker reads a block and searches it while it is warm in its core's cache; reading and
-//! searching overlap, and memory is bounded by the number of workers.
+//! searching overlap, memory is bounded by the number of workers, and results are told in order.
 
 mod pieces;
+mod segments;
 mod source;
 #[cfg(test)]
 mod tests;
 
 use core::cell::Cell;
 use core::hint;
-use core::mem;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::buffer::{Buffer, PAGE};
 use crate::checkpoint::Checkpoint;
@@ -34,11 +35,18 @@ use crate::searcher::Searcher;
 
 use pieces::clamp;
 pub(crate) use pieces::{Piece, Pieces, Step};
+pub(crate) use segments::{Segment, Segments};
 pub(crate) use source::{ByteSource, Seekable, Stream};
 
 /// Bytes that are read at once: they stay in a core's second-level cache until they are searched.
 pub(crate) const BLOCK: usize = 256 * 1024;
-/// More workers than this wait for the reading.
+/// Bytes that a worker reads by itself: to share out less would cost more than it saves, and more
+/// would be told late on a slow medium.
+const SEGMENT: u64 = 2 << 20;
+/// So many batches wait for one that takes long: a gigabyte of a healthy medium while a bad page is
+/// asked for again and again.
+const MOST_AHEAD: u64 = 512;
+/// More workers than this wait for the memory.
 const MOST_WORKERS: usize = 4;
 
 /// Scans all that `reader` gives, up to its end.
@@ -101,21 +109,66 @@ pub fn scan_ranges<R: Read + Seek + Send>(
     let Ok(end) = reader.seek(SeekFrom::End(0)) else {
         return scan_stream(searcher, &mut reader, progress);
     };
-    let overlap = searcher.overlap();
-    // A single range is taken as it is; nothing says what lies beside it.
-    let beside = if ranges.len() == 1 { 0 } else { overlap as u64 };
-    let ranges = widened(ranges, beside, end);
-    let total = ranges
-        .iter()
-        .map(|range| range.end.saturating_sub(range.start))
-        .sum();
+    let plan = Plan::new(searcher, ranges, end, checkpoint);
     let source = Seekable::new(reader, end);
-    let pieces = Pieces::of_ranges(source, overlap, &ranges, checkpoint.position, BLOCK);
-    let earlier = Report {
-        total_bytes: Some(total),
-        ..checkpoint.before_position()
+    let overlap = searcher.overlap();
+    let pieces = Pieces::of_ranges(source, overlap, &plan.ranges, plan.from, BLOCK);
+    scan_pieces(searcher, pieces, plan.earlier, progress)
+}
+
+/// As [`scan_ranges`], by as many workers as there are readers, which read side by side.
+///
+/// The readers are of the same bytes, and each has a cursor of its own: a file that was opened
+/// several times, and not a clone of one that was opened.
+pub fn scan_side_by_side<R: Read + Seek + Send>(
+    searcher: &Searcher,
+    mut readers: Vec<R>,
+    ranges: &[Range<u64>],
+    checkpoint: Checkpoint,
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> Report {
+    let Some(Ok(end)) = readers
+        .first_mut()
+        .map(|first| first.seek(SeekFrom::End(0)))
+    else {
+        let reader = readers.pop();
+        return reader.map_or_else(Report::default, |mut reader| {
+            scan_stream(searcher, &mut reader, progress)
+        });
     };
-    scan_pieces(searcher, pieces, earlier, progress)
+    let plan = Plan::new(searcher, ranges, end, checkpoint);
+    let sources = readers.into_iter().map(|reader| Seekable::new(reader, end));
+    scan_segments(searcher, sources.collect(), plan, SEGMENT, progress)
+}
+
+/// What is to be read, and what an earlier scan has found.
+struct Plan {
+    /// In order, and none touches the next.
+    ranges: Vec<Range<u64>>,
+    from: u64,
+    earlier: Report,
+}
+
+impl Plan {
+    fn new(searcher: &Searcher, ranges: &[Range<u64>], end: u64, checkpoint: Checkpoint) -> Self {
+        // A single range is taken as it is; nothing says what lies beside it.
+        let beside = if ranges.len() == 1 {
+            0
+        } else {
+            searcher.overlap() as u64
+        };
+        let ranges = widened(ranges, beside, end);
+        let len = |range: &Range<u64>| range.end.saturating_sub(range.start);
+        let total = ranges.iter().map(len).sum();
+        Self {
+            ranges,
+            from: checkpoint.position,
+            earlier: Report {
+                total_bytes: Some(total),
+                ..checkpoint.before_position()
+            },
+        }
+    }
 }
 
 /// The ranges with `by` more bytes at both ends, in order, those that touch joined.
@@ -141,12 +194,43 @@ fn widened(ranges: &[Range<u64>], by: u64, end: u64) -> Vec<Range<u64>> {
 
 /// What became of one step.
 pub(crate) struct Done {
-    number: u64,
     covered: u64,
     /// All before this was searched, or is a gap, once the steps before are done too.
     position: u64,
     found: Found,
     gap: Option<Gap>,
+}
+
+/// What became of the steps that a worker did without asking for more.
+struct Batch {
+    number: u64,
+    steps: Vec<Done>,
+    /// Up to where they went.
+    reached: u64,
+    /// Whether they were to go on and were stopped.
+    is_cut: bool,
+}
+
+/// What the caller tells the workers.
+#[derive(Default)]
+struct Told {
+    stop: AtomicBool,
+    /// The batches before this number were counted.
+    next: AtomicU64,
+}
+
+impl Told {
+    fn stops(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Waits while a batch long before this number keeps all others waiting, so that they do not
+    /// pile up.
+    fn wait_for_turn(&self, number: u64) {
+        while number > self.next.load(Ordering::Relaxed) + MOST_AHEAD && !self.stops() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 /// Searches all pieces with as many workers as there are cores, and adds to `earlier`.
@@ -156,75 +240,105 @@ pub(crate) fn scan_pieces<S: ByteSource>(
     earlier: Report,
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Report {
-    let workers = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(MOST_WORKERS);
-    let stop = AtomicBool::new(false);
     let pieces = Mutex::new((0, pieces));
-    let mut tally = Tally::new(earlier, progress);
+    let work = |(): &mut (), buffer: &mut Buffer, told: &Told| {
+        let (number, position, step) = {
+            let mut pieces = lock(&pieces);
+            pieces.0 += 1;
+            let step = pieces.1.next(buffer, told.stops())?;
+            (pieces.0, pieces.1.position(), step)
+        };
+        Some(Batch {
+            number,
+            steps: vec![finish(searcher, position, step, buffer)],
+            reached: position,
+            is_cut: false,
+        })
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let workers = vec![(); workers.min(MOST_WORKERS)];
+    in_workers(searcher, workers, &work, Tally::new(earlier, progress)).report()
+}
+
+/// Searches all that is planned; each worker reads segments of `len` bytes from a source of its
+/// own.
+fn scan_segments<S: ByteSource>(
+    searcher: &Searcher,
+    sources: Vec<S>,
+    plan: Plan,
+    len: u64,
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> Report {
+    let segments = Mutex::new(Segments::new(&plan.ranges, plan.from, len));
+    let work = |source: &mut S, buffer: &mut Buffer, told: &Told| {
+        let segment = lock(&segments).next()?;
+        told.wait_for_turn(segment.number);
+        if told.stops() {
+            return None;
+        }
+        let mut pieces = Pieces::of_segment(source, searcher.overlap(), &segment, BLOCK);
+        let mut batch = Batch {
+            number: segment.number,
+            steps: Vec::new(),
+            reached: segment.end,
+            is_cut: false,
+        };
+        while let Some(step) = pieces.next(buffer, false) {
+            let position = pieces.position();
+            batch.steps.push(finish(searcher, position, step, buffer));
+            if told.stops() && position < segment.end {
+                batch.reached = position;
+                batch.is_cut = true;
+                break;
+            }
+        }
+        Some(batch)
+    };
+    let mut tally = Tally::new(plan.earlier, progress);
+    tally.reached = plan.from;
+    let mut tally = in_workers(searcher, sources, &work, tally);
+    let reached = tally.reached;
+    for range in plan.ranges.iter().filter(|range| range.end > reached) {
+        let offset = range.start.max(reached);
+        tally.report.add_gap(Gap {
+            offset,
+            len: range.end - offset,
+            because: pieces::STOPPED.to_owned(),
+        });
+    }
+    tally.report()
+}
+
+/// Lets workers do `work` until there is none left, each with one of the `tools`, and counts.
+fn in_workers<'a, T: Send>(
+    searcher: &Searcher,
+    tools: Vec<T>,
+    work: &(dyn Fn(&mut T, &mut Buffer, &Told) -> Option<Batch> + Sync),
+    mut tally: Tally<'a>,
+) -> Tally<'a> {
+    let told = Told::default();
     thread::scope(|scope| {
         // Bounded, so that a slow progress function slows the workers instead of piling up hits.
-        let (send, receive) = mpsc::sync_channel(2 * workers);
-        for _ in 0..workers {
-            let send = send.clone();
-            let (pieces, stop) = (&pieces, &stop);
+        let (send, receive) = mpsc::sync_channel(2 * tools.len());
+        for mut tool in tools {
+            let (send, told) = (send.clone(), &told);
             scope.spawn(move || {
                 let mut buffer = Buffer::new(searcher.overlap(), BLOCK);
-                let mut basket = Basket::new(S::CAN_SKIP);
-                while let Some(done) = work(searcher, pieces, &mut buffer, stop) {
-                    if let Some(full) = basket.put(done)
-                        && send.send(full).is_err()
-                    {
-                        return;
+                while let Some(batch) = work(&mut tool, &mut buffer, told) {
+                    if send.send(batch).is_err() {
+                        break;
                     }
                 }
-                let _ = send.send(basket.rest());
             });
         }
         drop(send);
-        for basket in receive {
-            basket.into_iter().for_each(|done| tally.take(done));
-            stop.store(tally.stop.get(), Ordering::Relaxed);
+        for batch in receive {
+            tally.take(batch);
+            told.stop.store(tally.stop.get(), Ordering::Relaxed);
+            told.next.store(tally.next, Ordering::Relaxed);
         }
     });
-    tally.report.sort();
-    tally.report
-}
-
-/// Results on their way to the caller: waking it for each block would cost more than reading one.
-struct Basket {
-    held: Vec<Done>,
-    /// What comes from a stream is told at once, since the next block may be long in coming.
-    waits: bool,
-    since: Instant,
-}
-
-impl Basket {
-    /// With two workers, as many blocks as 4 MiB.
-    const MOST: usize = 8;
-    /// So much later a result is told on a slow medium.
-    const LONGEST: Duration = Duration::from_millis(10);
-
-    fn new(waits: bool) -> Self {
-        Self {
-            held: Vec::new(),
-            waits,
-            since: Instant::now(),
-        }
-    }
-
-    /// Takes one more; gives all when it is time to tell them.
-    fn put(&mut self, done: Done) -> Option<Vec<Done>> {
-        let is_news = done.gap.is_some() || !done.found.is_empty();
-        self.held.push(done);
-        let is_full = self.held.len() == Self::MOST || self.since.elapsed() > Self::LONGEST;
-        (is_news || is_full || !self.waits).then(|| self.rest())
-    }
-
-    fn rest(&mut self) -> Vec<Done> {
-        self.since = Instant::now();
-        mem::take(&mut self.held)
-    }
+    tally
 }
 
 /// Searches all pieces in the caller's thread, with the one buffer given.
@@ -237,7 +351,7 @@ pub(crate) fn scan_alone<S: ByteSource>(
     progress: &mut dyn FnMut(&Progress<'_>),
 ) {
     while let Some(step) = pieces.next(buffer, stop.get()) {
-        let done = finish(searcher, (0, pieces.position()), step, buffer);
+        let done = finish(searcher, pieces.position(), step, buffer);
         report.covered_bytes += done.covered;
         report.add(&done.found);
         done.gap.into_iter().for_each(|gap| report.add_gap(gap));
@@ -254,21 +368,6 @@ pub(crate) fn scan_alone<S: ByteSource>(
     }
 }
 
-fn work<S: ByteSource>(
-    searcher: &Searcher,
-    pieces: &Mutex<(u64, Pieces<S>)>,
-    buffer: &mut Buffer,
-    stop: &AtomicBool,
-) -> Option<Done> {
-    let (place, step) = {
-        let mut pieces = lock(pieces);
-        pieces.0 += 1;
-        let step = pieces.1.next(buffer, stop.load(Ordering::Relaxed))?;
-        ((pieces.0, pieces.1.position()), step)
-    };
-    Some(finish(searcher, place, step, buffer))
-}
-
 /// Waits for another worker's read without sleeping, as long as a block in memory takes: to be
 /// woken takes longer. A medium that is slower is waited for asleep.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -283,14 +382,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn finish(searcher: &Searcher, place: (u64, u64), step: Step, buffer: &Buffer) -> Done {
-    let (number, position) = place;
+fn finish(searcher: &Searcher, position: u64, step: Step, buffer: &Buffer) -> Done {
     let (covered, found, gap) = match step {
         Step::Gap(gap) => (0, Found::default(), Some(gap)),
         Step::Piece(piece) => (piece.fresh, newly_found(searcher, &piece, buffer), None),
     };
     Done {
-        number,
         covered,
         position,
         found,
@@ -329,8 +426,11 @@ fn newly_found(searcher: &Searcher, piece: &Piece, buffer: &Buffer) -> Found {
 /// Puts results back into the order of their offsets and keeps count.
 struct Tally<'a> {
     report: Report,
-    waiting: BTreeMap<u64, Done>,
+    waiting: BTreeMap<u64, Batch>,
     next: u64,
+    /// Up to where all was counted.
+    reached: u64,
+    is_cut: bool,
     stop: Cell<bool>,
     progress: &'a mut dyn FnMut(&Progress<'_>),
 }
@@ -341,30 +441,47 @@ impl<'a> Tally<'a> {
             report,
             waiting: BTreeMap::new(),
             next: 1,
+            reached: 0,
+            is_cut: false,
             stop: Cell::new(false),
             progress,
         }
     }
 
-    fn take(&mut self, done: Done) {
-        self.waiting.insert(done.number, done);
-        while let Some(done) = self.waiting.remove(&self.next) {
+    fn take(&mut self, batch: Batch) {
+        self.waiting.insert(batch.number, batch);
+        while let Some(batch) = self.waiting.remove(&self.next) {
             self.next += 1;
-            self.report.covered_bytes += done.covered;
-            self.report.add(&done.found);
-            if let Some(gap) = done.gap {
-                self.report.add_gap(gap);
+            // What others did behind a place that was not reached is not told.
+            if self.is_cut {
+                continue;
             }
-            (self.progress)(&Progress {
-                covered: self.report.covered_bytes,
-                total: self.report.total_bytes,
-                hits: self.report.hit_count + self.report.key_count,
-                fresh: &done.found.hits,
-                fresh_keys: &done.found.keys,
-                position: done.position,
-                report: &self.report,
-                stop: &self.stop,
-            });
+            self.is_cut = batch.is_cut;
+            batch.steps.into_iter().for_each(|done| self.count(done));
+            self.reached = batch.reached;
         }
+    }
+
+    fn count(&mut self, done: Done) {
+        self.report.covered_bytes += done.covered;
+        self.report.add(&done.found);
+        if let Some(gap) = done.gap {
+            self.report.add_gap(gap);
+        }
+        (self.progress)(&Progress {
+            covered: self.report.covered_bytes,
+            total: self.report.total_bytes,
+            hits: self.report.hit_count + self.report.key_count,
+            fresh: &done.found.hits,
+            fresh_keys: &done.found.keys,
+            position: done.position,
+            report: &self.report,
+            stop: &self.stop,
+        });
+    }
+
+    fn report(mut self) -> Report {
+        self.report.sort();
+        self.report
     }
 }

@@ -5,6 +5,7 @@ use core::ops::Range;
 use std::fs::{File, Metadata};
 use std::io::{Cursor, Read, Seek};
 use std::path::{Component, Path, Prefix};
+use std::thread;
 use std::time::UNIX_EPOCH;
 
 use vmsafe_lab::{Opened, data_ranges, open_direct};
@@ -27,6 +28,8 @@ pub(super) enum Bytes {
     /// At any place: these ranges hold all that there is, the rest are holes.
     Seekable {
         file: File,
+        /// The same, each with a cursor of its own: readers that can work side by side.
+        again: Vec<File>,
         ranges: Vec<Range<u64>>,
         identity: Identity,
     },
@@ -80,9 +83,16 @@ pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
         };
     }
     let identity = identity(&metadata, len);
+    let again = if cached {
+        again(path, identity)
+    } else {
+        // A disk would have to go back and forth.
+        Vec::new()
+    };
     Ok(Open {
         bytes: Bytes::Seekable {
             file,
+            again,
             ranges,
             identity,
         },
@@ -97,7 +107,7 @@ pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
 fn through_cache(path: &Path) -> Result<(File, Option<Metadata>), String> {
     let because = |error: std::io::Error| explain::closed(path, &error);
     // Standard input has a path on some systems only.
-    if path == Path::new("/dev/stdin") {
+    if path == Path::new(STANDARD_INPUT) {
         let file = vmsafe_lab::input().map_err(|error| error.to_string())?;
         let metadata = file.metadata().ok();
         return Ok((file, metadata));
@@ -124,6 +134,7 @@ fn volume(path: &Path) -> Result<Open, String> {
     Ok(Open {
         bytes: Bytes::Seekable {
             file,
+            again: Vec::new(),
             ranges: iter::once(0..len).collect(),
             identity: Identity {
                 len,
@@ -134,6 +145,26 @@ fn volume(path: &Path) -> Result<Open, String> {
         doubts: Vec::new(),
         notes: Vec::new(),
     })
+}
+
+const STANDARD_INPUT: &str = "/dev/stdin";
+
+/// More readers than this wait for the memory.
+const MOST_READERS: usize = 4;
+
+/// What `path` names, as often as there are further cores, if it still names the same. Standard
+/// input has one cursor, however often it is opened.
+fn again(path: &Path, same: Identity) -> Vec<File> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Vec::new();
+    }
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let open = |_| {
+        let file = File::open(path).ok()?;
+        let metadata = file.metadata().ok()?;
+        (identity(&metadata, metadata.len()) == same).then_some(file)
+    };
+    (1..cores.min(MOST_READERS)).map_while(open).collect()
 }
 
 const STALE: &str =

@@ -1,11 +1,13 @@
 //! Searches one target after the other, and tells and keeps what comes of it.
 
+use core::iter;
 use std::fs::File;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use vmsafe_witness::{
-    Checkpoint, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher, scan_ranges, scan_stream,
+    Checkpoint, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher, scan_side_by_side,
+    scan_stream,
 };
 
 use super::finding::{Finding, Gap};
@@ -125,6 +127,7 @@ impl Search<'_> {
             }
             Bytes::Seekable {
                 file,
+                again,
                 ranges,
                 identity,
             } => {
@@ -136,8 +139,9 @@ impl Search<'_> {
                 let earlier = checkpoint.clone();
                 let searcher = self.searcher.clone();
                 let total = ranges.iter().map(|range| range.end - range.start).sum();
+                let readers = iter::once(file).chain(again).collect();
                 self.watch(subject, Some(total), earlier, |progress| {
-                    scan_ranges(&searcher, &file, &ranges, checkpoint, progress)
+                    scan_side_by_side(&searcher, readers, &ranges, checkpoint, progress)
                 })
             }
         }

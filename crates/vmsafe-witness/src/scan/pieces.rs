@@ -9,9 +9,12 @@ use std::collections::VecDeque;
 
 use zeroize::Zeroizing;
 
-use super::ByteSource;
+use super::{ByteSource, Segment};
 use crate::buffer::{Buffer, PAGE};
 use crate::report::Gap;
+
+/// Why the rest of a scan that was stopped is a gap.
+pub(super) const STOPPED: &str = "the scan was stopped";
 
 /// A source, cut into pieces.
 pub(crate) struct Pieces<S> {
@@ -29,6 +32,8 @@ pub(crate) struct Pieces<S> {
     pending: Option<Gap>,
     /// What to go on with behind `end`.
     rest: VecDeque<Range<u64>>,
+    /// Whether another source gives what follows on the last of these bytes.
+    goes_on: bool,
 }
 
 /// What comes next.
@@ -76,6 +81,7 @@ impl<S: ByteSource> Pieces<S> {
             stopped_at: None,
             pending: None,
             rest: VecDeque::new(),
+            goes_on: false,
         }
     }
 
@@ -95,6 +101,15 @@ impl<S: ByteSource> Pieces<S> {
             first.start = first.start.max(from.saturating_sub(overlap as u64));
         }
         pieces.context_until = from;
+        pieces
+    }
+
+    /// Pieces of one segment. What lies before it is read as context, and what it ends with is
+    /// left to the next one.
+    pub(crate) fn of_segment(source: S, overlap: usize, segment: &Segment, block: usize) -> Self {
+        let range = segment.range.start..segment.end;
+        let mut pieces = Self::of_ranges(source, overlap, &[range], segment.start, block);
+        pieces.goes_on = segment.end < segment.range.end;
         pieces
     }
 
@@ -123,12 +138,15 @@ impl<S: ByteSource> Pieces<S> {
             if stop && self.at < self.end && self.pending.is_none() {
                 self.stopped_at
                     .get_or_insert(self.at.max(self.context_until));
-                self.give_up("the scan was stopped");
+                self.give_up(STOPPED);
             }
             if self.pending.is_none()
                 && let Some(piece) = self.read(buffer)
             {
                 return Some(Step::Piece(piece));
+            }
+            if self.goes_on && self.pending.is_none() && self.rest.is_empty() {
+                return None;
             }
             if !self.carry.is_empty() {
                 return Some(Step::Piece(self.flush(buffer)));

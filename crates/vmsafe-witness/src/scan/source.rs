@@ -34,7 +34,7 @@ impl ByteSource for Stream<'_> {
     fn read_block(&mut self, _at: u64, block: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < block.len() {
-            match read_some(&mut self.reader, &mut block[filled..]) {
+            match patiently(|| self.reader.read(&mut block[filled..])) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 // What came before the error is searched; the error comes again or is over.
@@ -63,11 +63,11 @@ impl<R: Read + Seek + Send> ByteSource for Seekable<R> {
     const CAN_SKIP: bool = true;
 
     fn read_block(&mut self, at: u64, block: &mut [u8]) -> io::Result<usize> {
-        self.reader.seek(SeekFrom::Start(at))?;
         let mut filled = 0;
+        self.reader.seek(SeekFrom::Start(at))?;
         while filled < block.len() {
             let before = filled;
-            match read_some(&mut self.reader, &mut block[filled..]) {
+            match patiently(|| self.reader.read(&mut block[before..])) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(_) if filled > 0 => break,
@@ -84,9 +84,19 @@ impl<R: Read + Seek + Send> ByteSource for Seekable<R> {
     }
 }
 
-fn read_some(reader: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
+impl<S: ByteSource> ByteSource for &mut S {
+    const ALIGNMENT: u64 = S::ALIGNMENT;
+    const CAN_SKIP: bool = S::CAN_SKIP;
+
+    fn read_block(&mut self, at: u64, block: &mut [u8]) -> io::Result<usize> {
+        (**self).read_block(at, block)
+    }
+}
+
+/// Asks again after a signal.
+fn patiently(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
-        match reader.read(block) {
+        match read() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
         }

@@ -22,6 +22,7 @@ fn needle(number: u8, len: usize) -> Vec<u8> {
 }
 
 /// A file with places that cannot be read.
+#[derive(Clone)]
 struct Faulty {
     inner: Cursor<Vec<u8>>,
     /// A read that touches one of these ranges fails.
@@ -49,6 +50,35 @@ impl Seek for Faulty {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.inner.seek(to)
     }
+}
+
+/// Lengths of segments: of a page, with borders between the blocks' and at them.
+const LENGTHS: [usize; 3] = [PAGE, 3 * PAGE, BLOCK];
+
+const WHOLE: Range<u64> = 0..u64::MAX;
+
+/// What workers find that read segments of `len` bytes side by side.
+fn in_segments<R: Read + Seek + Send>(
+    searcher: &Searcher,
+    open: &dyn Fn() -> R,
+    len: usize,
+) -> Report {
+    let from = Checkpoint::default();
+    segments_of(searcher, open, len, &[WHOLE], from, &mut |_| {})
+}
+
+fn segments_of<R: Read + Seek + Send>(
+    searcher: &Searcher,
+    open: &dyn Fn() -> R,
+    len: usize,
+    ranges: &[Range<u64>],
+    from: Checkpoint,
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> Report {
+    let end = open().seek(SeekFrom::End(0)).unwrap();
+    let plan = Plan::new(searcher, ranges, end, from);
+    let sources = (0..3).map(|_| Seekable::new(open(), end)).collect();
+    scan_segments(searcher, sources, plan, len as u64, progress)
 }
 
 fn offsets(report: &Report) -> Vec<(u64, usize)> {
@@ -129,7 +159,11 @@ fn a_bad_page_is_a_gap_and_the_scan_goes_on() {
         bad: vec![bad_bytes],
         most: usize::MAX,
     };
-    let report = scan_seekable(&searcher, faulty, None, &mut |_| {});
+    let report = scan_seekable(&searcher, faulty.clone(), None, &mut |_| {});
+    for len in LENGTHS {
+        let same = in_segments(&searcher, &|| faulty.clone(), len);
+        assert_eq!(same, report, "in segments of {len}");
+    }
     let expected = [
         (bad - 60, 1),
         (bad - 32, 0),
@@ -160,7 +194,9 @@ fn a_fragment_cut_by_a_gap_is_reported() {
         bad: vec![bad],
         most: usize::MAX,
     };
-    let report = scan_seekable(&searcher, faulty, None, &mut |_| {});
+    let report = scan_seekable(&searcher, faulty.clone(), None, &mut |_| {});
+    // The gap begins where a segment does.
+    assert_eq!(in_segments(&searcher, &|| faulty.clone(), PAGE), report);
     assert_eq!(offsets(&report), [(PAGE as u64 - 25, 0)]);
     assert_eq!(
         (report.hits[0].len, report.hits[0].form),
@@ -184,7 +220,8 @@ fn short_reads_lose_nothing() {
             bad: Vec::new(),
             most,
         };
-        let report = scan_seekable(&searcher, faulty, None, &mut |_| {});
+        let report = scan_seekable(&searcher, faulty.clone(), None, &mut |_| {});
+        assert_eq!(in_segments(&searcher, &|| faulty.clone(), BLOCK), report);
         assert_eq!(offsets(&report), expected, "reads of {most}");
         assert!(report.is_complete());
     }
@@ -310,6 +347,53 @@ fn progress_counts_up_and_can_stop() {
 }
 
 #[test]
+fn what_is_read_side_by_side_stops_at_one_place() {
+    let wanted = needle(11, 16);
+    let searcher = searcher(&[&wanted]);
+    let mut hay = vec![0; 40 * BLOCK];
+    hay[100..116].copy_from_slice(&wanted);
+    let told = AtomicBool::new(false);
+    let open = || Patient(Cursor::new(&hay), &told);
+    let from = Checkpoint::default();
+    let report = segments_of(
+        &searcher,
+        &open,
+        2 * BLOCK,
+        &[WHOLE],
+        from,
+        &mut |progress| {
+            progress.stop();
+            told.store(true, Ordering::Relaxed);
+        },
+    );
+    assert_eq!(offsets(&report), [(100, 0)]);
+    assert_eq!(report.gaps.len(), 1);
+    assert_eq!(report.gaps[0].because, "the scan was stopped");
+    assert_eq!(report.gaps[0].offset + report.gaps[0].len, hay.len() as u64);
+    assert_eq!(report.covered_bytes, report.gaps[0].offset);
+}
+
+#[test]
+fn a_file_is_read_side_by_side() {
+    let wanted = needle(16, 40);
+    let searcher = searcher(&[&wanted]);
+    let segment = clamp(SEGMENT);
+    let mut hay = vec![7; 3 * segment + 100];
+    let places = [1, 2, 3].map(|nth| nth * segment - 20);
+    for place in places {
+        hay[place..place + 40].copy_from_slice(&wanted);
+    }
+    let path = std::env::temp_dir().join(format!("vmsafe-segments-{}", std::process::id()));
+    std::fs::write(&path, &hay).unwrap();
+    let files = vec![File::open(&path).unwrap(), File::open(&path).unwrap()];
+    std::fs::remove_file(&path).unwrap();
+    let from = Checkpoint::default();
+    let report = scan_side_by_side(&searcher, files, &[WHOLE], from, &mut |_| {});
+    assert_eq!(offsets(&report), places.map(|place| (place as u64, 0)));
+    assert!(report.is_complete());
+}
+
+#[test]
 fn a_report_stays_bounded_and_counts_on() {
     let searcher = searcher(&[b"abcdefgh"]);
     let hay = b"abcdefgh".repeat(Report::MOST_HITS + 5);
@@ -354,7 +438,9 @@ proptest! {
         let mut whole = Vec::new();
         searcher.search(0, &hay, &mut |hit| whole.push(hit));
         whole.sort();
-        prop_assert_eq!(scan_in_blocks(&searcher, &hay, block), whole);
+        prop_assert_eq!(scan_in_blocks(&searcher, &hay, block), &whole[..]);
+        let report = in_segments(&searcher, &|| Cursor::new(&hay), block);
+        prop_assert_eq!(report.hits, whole);
     }
 }
 
@@ -409,9 +495,14 @@ fn a_stopped_scan_goes_on_where_it_was_and_tells_nothing_twice() {
         }
     };
     let everything = [0..5 * BLOCK as u64 + 99, 5 * BLOCK as u64 + 90..u64::MAX];
-    let scan = |from: Checkpoint, progress: &mut dyn FnMut(&Progress<'_>)| {
-        scan_ranges(&searcher, open(), &everything, from, progress)
-    };
+    goes_on(&|from, progress| scan_ranges(&searcher, open(), &everything, from, progress));
+    goes_on(&|from, progress| segments_of(&searcher, &open, BLOCK, &everything, from, progress));
+}
+
+type Scan<'a> = dyn Fn(Checkpoint, &mut dyn FnMut(&Progress<'_>)) -> Report + 'a;
+
+/// Stops a scan after each of its steps, and goes on.
+fn goes_on(scan: &Scan<'_>) {
     let uninterrupted = scan(Checkpoint::default(), &mut |_| {});
     assert_eq!((uninterrupted.hits.len(), uninterrupted.gaps.len()), (9, 1));
 

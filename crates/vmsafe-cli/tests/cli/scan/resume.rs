@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::{NEEDLE, Stage, offsets};
 use crate::run::{Said, arg, said, vmsafe};
 
-/// So many findings that no pipe holds them: the scan waits for its reader.
-const PLACES: usize = 12_000;
+/// So many findings that neither a pipe nor the workers hold them: the scan waits for its reader.
+const PLACES: usize = 40_000;
 const APART: usize = 1000;
 
 struct Case {
