@@ -233,6 +233,17 @@ impl Told {
     }
 }
 
+/// Ends all work when its thread panics: nobody must wait for a batch that never comes.
+struct EndOnPanic<'a>(&'a Told);
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Searches all pieces with as many workers as there are cores, and adds to `earlier`.
 pub(crate) fn scan_pieces<S: ByteSource>(
     searcher: &Searcher,
@@ -323,6 +334,7 @@ fn in_workers<'a, T: Send>(
         for mut tool in tools {
             let (send, told) = (send.clone(), &told);
             scope.spawn(move || {
+                let _end = EndOnPanic(told);
                 let mut buffer = Buffer::new(searcher.overlap(), BLOCK);
                 while let Some(batch) = work(&mut tool, &mut buffer, told) {
                     if send.send(batch).is_err() {
@@ -332,6 +344,7 @@ fn in_workers<'a, T: Send>(
             });
         }
         drop(send);
+        let _end = EndOnPanic(&told);
         for batch in receive {
             tally.take(batch);
             told.stop.store(tally.stop.get(), Ordering::Relaxed);

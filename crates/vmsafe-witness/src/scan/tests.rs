@@ -1,3 +1,5 @@
+mod side_by_side;
+
 use std::io::{self, Cursor};
 
 use proptest::prelude::*;
@@ -6,6 +8,7 @@ use super::*;
 use crate::buffer::PAGE;
 use crate::searcher::tests::any_case;
 use crate::{Form, Hit, NeedleId, Needles};
+use side_by_side::{LENGTHS, in_segments, segments_of};
 
 fn searcher(needles: &[impl AsRef<[u8]>]) -> Searcher {
     let mut set = Needles::new();
@@ -50,35 +53,6 @@ impl Seek for Faulty {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.inner.seek(to)
     }
-}
-
-/// Lengths of segments: of a page, with borders between the blocks' and at them.
-const LENGTHS: [usize; 3] = [PAGE, 3 * PAGE, BLOCK];
-
-const WHOLE: Range<u64> = 0..u64::MAX;
-
-/// What workers find that read segments of `len` bytes side by side.
-fn in_segments<R: Read + Seek + Send>(
-    searcher: &Searcher,
-    open: &dyn Fn() -> R,
-    len: usize,
-) -> Report {
-    let from = Checkpoint::default();
-    segments_of(searcher, open, len, &[WHOLE], from, &mut |_| {})
-}
-
-fn segments_of<R: Read + Seek + Send>(
-    searcher: &Searcher,
-    open: &dyn Fn() -> R,
-    len: usize,
-    ranges: &[Range<u64>],
-    from: Checkpoint,
-    progress: &mut dyn FnMut(&Progress<'_>),
-) -> Report {
-    let end = open().seek(SeekFrom::End(0)).unwrap();
-    let plan = Plan::new(searcher, ranges, end, from);
-    let sources = (0..3).map(|_| Seekable::new(open(), end)).collect();
-    scan_segments(searcher, sources, plan, len as u64, progress)
 }
 
 fn offsets(report: &Report) -> Vec<(u64, usize)> {
@@ -344,53 +318,6 @@ fn progress_counts_up_and_can_stop() {
     assert_eq!(report.gaps[0].because, "the scan was stopped");
     assert_eq!(report.gaps[0].offset + report.gaps[0].len, hay.len() as u64);
     assert_eq!(report.covered_bytes, report.gaps[0].offset);
-}
-
-#[test]
-fn what_is_read_side_by_side_stops_at_one_place() {
-    let wanted = needle(11, 16);
-    let searcher = searcher(&[&wanted]);
-    let mut hay = vec![0; 40 * BLOCK];
-    hay[100..116].copy_from_slice(&wanted);
-    let told = AtomicBool::new(false);
-    let open = || Patient(Cursor::new(&hay), &told);
-    let from = Checkpoint::default();
-    let report = segments_of(
-        &searcher,
-        &open,
-        2 * BLOCK,
-        &[WHOLE],
-        from,
-        &mut |progress| {
-            progress.stop();
-            told.store(true, Ordering::Relaxed);
-        },
-    );
-    assert_eq!(offsets(&report), [(100, 0)]);
-    assert_eq!(report.gaps.len(), 1);
-    assert_eq!(report.gaps[0].because, "the scan was stopped");
-    assert_eq!(report.gaps[0].offset + report.gaps[0].len, hay.len() as u64);
-    assert_eq!(report.covered_bytes, report.gaps[0].offset);
-}
-
-#[test]
-fn a_file_is_read_side_by_side() {
-    let wanted = needle(16, 40);
-    let searcher = searcher(&[&wanted]);
-    let segment = clamp(SEGMENT);
-    let mut hay = vec![7; 3 * segment + 100];
-    let places = [1, 2, 3].map(|nth| nth * segment - 20);
-    for place in places {
-        hay[place..place + 40].copy_from_slice(&wanted);
-    }
-    let path = std::env::temp_dir().join(format!("vmsafe-segments-{}", std::process::id()));
-    std::fs::write(&path, &hay).unwrap();
-    let files = vec![File::open(&path).unwrap(), File::open(&path).unwrap()];
-    std::fs::remove_file(&path).unwrap();
-    let from = Checkpoint::default();
-    let report = scan_side_by_side(&searcher, files, &[WHOLE], from, &mut |_| {});
-    assert_eq!(offsets(&report), places.map(|place| (place as u64, 0)));
-    assert!(report.is_complete());
 }
 
 #[test]
