@@ -347,7 +347,8 @@ fn in_workers<'a, T: Send>(
         let _end = EndOnPanic(&told);
         for batch in receive {
             tally.take(batch);
-            told.stop.store(tally.stop.get(), Ordering::Relaxed);
+            // Never taken back: a worker that panicked says it too.
+            told.stop.fetch_or(tally.stop.get(), Ordering::Relaxed);
             told.next.store(tally.next, Ordering::Relaxed);
         }
     });
