@@ -65,12 +65,14 @@ impl Needles {
     /// bytes cannot be told from chance, and [`NeedleError::Random`] if no mask could be drawn.
     pub fn push(&mut self, bytes: &[u8]) -> Result<NeedleId, NeedleError> {
         check(bytes)?;
-        if self.masks.is_none() {
-            let seed = getrandom::u64().map_err(|_| NeedleError::Random)?;
-            self.masks = Some(MaskStream::new(seed));
-        }
+        let masks = match &mut self.masks {
+            Some(masks) => masks,
+            none => {
+                let seed = getrandom::u64().map_err(|_| NeedleError::Random)?;
+                none.insert(MaskStream::new(seed))
+            }
+        };
         let start = self.store.len();
-        let masks = self.masks.as_mut().expect("made above");
         self.store.extend(bytes.iter().copied(), masks);
         self.spans.push(start..self.store.len());
         Ok(NeedleId(self.spans.len() - 1))

@@ -49,6 +49,14 @@ const MOST_AHEAD: u64 = 512;
 /// More workers than this wait for the memory.
 const MOST_WORKERS: usize = 4;
 
+/// How many workers a scan has: one for each core, up to four.
+#[must_use]
+pub fn workers() -> usize {
+    thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MOST_WORKERS)
+}
+
 /// Scans all that `reader` gives, up to its end.
 ///
 /// `progress` is called after each block. Read errors end the scan with a gap of unknown length:
@@ -116,7 +124,8 @@ pub fn scan_ranges<R: Read + Seek + Send>(
     scan_pieces(searcher, pieces, plan.earlier, progress)
 }
 
-/// As [`scan_ranges`], by as many workers as there are readers, which read side by side.
+/// As [`scan_ranges`], by as many workers as there are readers, which read side by side:
+/// [`workers`] says how many are of use.
 ///
 /// The readers are of the same bytes, and each has a cursor of its own: a file that was opened
 /// several times, and not a clone of one that was opened.
@@ -266,9 +275,13 @@ pub(crate) fn scan_pieces<S: ByteSource>(
             is_cut: false,
         })
     };
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    let workers = vec![(); workers.min(MOST_WORKERS)];
-    in_workers(searcher, workers, &work, Tally::new(earlier, progress)).report()
+    in_workers(
+        searcher,
+        vec![(); workers()],
+        &work,
+        Tally::new(earlier, progress),
+    )
+    .report()
 }
 
 /// Searches all that is planned; each worker reads segments of `len` bytes from a source of its

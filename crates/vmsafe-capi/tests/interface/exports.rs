@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use crate::drive::{own, shared_object};
 use vmsafe_lab::not_run;
+
+use crate::drive::{own, shared_object};
 
 /// Words of a text that are names of the interface's functions.
 fn functions(text: &str) -> BTreeSet<String> {

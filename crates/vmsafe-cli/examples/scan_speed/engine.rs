@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +32,14 @@ pub(crate) struct Run {
 }
 
 impl Engine {
+    /// The same work on another file of `bytes`.
+    pub(crate) fn on(mut self, file: &Path, bytes: u64) -> Self {
+        self.command.pop();
+        self.command.push(file.display().to_string());
+        self.bytes = bytes;
+        self
+    }
+
     /// Whether its program is on this machine.
     pub(crate) fn is_there(&self) -> bool {
         let found = Command::new("which").arg(&self.command[0]).output();

@@ -136,7 +136,7 @@ impl Stage {
             let encoded = format!("{vmsafe} scan --json --encoded --needle-file {needles}");
             engines.push(self.engine(work, "vmsafe", &plain, Some(places)));
             engines.push(self.engine(work, "vmsafe, all forms", &encoded, Some(places)));
-            if count > 1000 {
+            if count == COUNTS[3] {
                 for (name, command) in [("vmsafe", &plain), ("vmsafe, all forms", &encoded)] {
                     engines.push(self.set_up(name, command));
                 }
@@ -160,11 +160,8 @@ impl Stage {
         let both = format!("{vmsafe} scan --json --keys --encoded --needle-file {needles}");
         engines.push(self.engine("all at once", "vmsafe", &both, Some(1000)));
         for tool in ["aeskeyfind", "rsakeyfind", "findaes"] {
-            let mut engine = self.engine("unknown keys", tool, tool, None);
-            let small = self.small.path().display().to_string();
-            engine.command.splice(1.., [small]);
-            engine.bytes = self.sizes.1;
-            engines.push(engine);
+            let engine = self.engine("unknown keys", tool, tool, None);
+            engines.push(engine.on(self.small.path(), self.sizes.1));
         }
         engines.push(self.bulk_extractor());
         engines
@@ -191,21 +188,15 @@ impl Stage {
 
     /// The same on a file of a page: what reading the needles and building the tables takes.
     fn set_up(&self, name: &str, command: &str) -> Engine {
-        let mut engine = self.engine(verdict::SET_UP, name, command, None);
-        engine.command.pop();
-        engine.command.push(self.page.path().display().to_string());
-        engine.bytes = PAGE;
-        engine
+        let engine = self.engine(verdict::SET_UP, name, command, None);
+        engine.on(self.page.path(), PAGE)
     }
 
     fn bulk_extractor(&self) -> Engine {
         let out = self.dir.path().join("bulk").display().to_string();
         let command = format!("bulk_extractor -q -Z -x all -e aes -o {out}");
-        let mut engine = self.engine("unknown keys", "bulk_extractor", &command, None);
-        engine.command.pop();
-        engine.command.push(self.small.path().display().to_string());
-        engine.bytes = self.sizes.1;
-        engine
+        let engine = self.engine("unknown keys", "bulk_extractor", &command, None);
+        engine.on(self.small.path(), self.sizes.1)
     }
 }
 

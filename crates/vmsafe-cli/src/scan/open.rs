@@ -5,11 +5,10 @@ use core::ops::Range;
 use std::fs::{File, Metadata};
 use std::io::{Cursor, Read, Seek};
 use std::path::{Component, Path, Prefix};
-use std::thread;
 use std::time::UNIX_EPOCH;
 
 use vmsafe_lab::{Opened, data_ranges, open_direct};
-use vmsafe_witness::{Compression, Medium};
+use vmsafe_witness::{Compression, Medium, workers};
 
 use super::explain;
 use super::record::Identity;
@@ -149,22 +148,18 @@ fn volume(path: &Path) -> Result<Open, String> {
 
 const STANDARD_INPUT: &str = "/dev/stdin";
 
-/// More readers than this wait for the memory.
-const MOST_READERS: usize = 4;
-
-/// What `path` names, as often as there are further cores, if it still names the same. Standard
+/// What `path` names, as often as there are further workers, if it still names the same. Standard
 /// input has one cursor, however often it is opened.
 fn again(path: &Path, same: Identity) -> Vec<File> {
     if path == Path::new(STANDARD_INPUT) {
         return Vec::new();
     }
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     let open = |_| {
         let file = File::open(path).ok()?;
         let metadata = file.metadata().ok()?;
         (identity(&metadata, metadata.len()) == same).then_some(file)
     };
-    (1..cores.min(MOST_READERS)).map_while(open).collect()
+    (1..workers()).map_while(open).collect()
 }
 
 const STALE: &str =

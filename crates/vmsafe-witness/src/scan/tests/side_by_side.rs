@@ -54,10 +54,7 @@ fn what_is_read_side_by_side_stops_at_one_place() {
         },
     );
     assert_eq!(offsets(&report), [(100, 0)]);
-    assert_eq!(report.gaps.len(), 1);
-    assert_eq!(report.gaps[0].because, "the scan was stopped");
-    assert_eq!(report.gaps[0].offset + report.gaps[0].len, hay.len() as u64);
-    assert_eq!(report.covered_bytes, report.gaps[0].offset);
+    assert_stopped_at_one_place(&report, hay.len());
 }
 
 #[test]
