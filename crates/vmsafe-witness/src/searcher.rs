@@ -18,6 +18,8 @@
 //! page. If a needle holds such a run, the look-ups go to the *borders* of each run in memory
 //! instead, since a needle that is not all alike holds a border too.
 
+mod alphabet;
+mod batch;
 mod filter;
 mod group;
 mod index;
@@ -44,6 +46,10 @@ use windows::WINDOW;
 
 /// The shortest part of a needle that is reported, in bytes.
 pub const SHORTEST_FRAGMENT: usize = 16;
+
+/// The shortest part of a form that is longer than the needle, in bytes: of hexadecimal digits they
+/// spell 16 bytes of it.
+pub const SHORTEST_ENCODED_FRAGMENT: usize = 32;
 
 /// How often the byte value must change within a part of a needle for it to be reported: the tail
 /// of any empty page, followed by one byte of anything, would else be part of a needle with zeros.
@@ -306,9 +312,13 @@ impl Match {
 }
 
 /// Whether a part of a needle is long and varied enough to be more than chance.
-fn is_evidence(part: &[u8]) -> bool {
+fn is_evidence(part: &[u8], form: Form) -> bool {
     let changes = part.windows(2).filter(|pair| pair[0] != pair[1]);
-    part.len() >= SHORTEST_FRAGMENT && changes.take(FEWEST_CHANGES).count() == FEWEST_CHANGES
+    let shortest = match form {
+        Form::Exact | Form::Fragment | Form::Reversed => SHORTEST_FRAGMENT,
+        _ => SHORTEST_ENCODED_FRAGMENT,
+    };
+    part.len() >= shortest && changes.take(FEWEST_CHANGES).count() == FEWEST_CHANGES
 }
 
 impl Compiled {
@@ -340,7 +350,7 @@ impl Compiled {
             .matches_backward(pattern.start, stored, &hay[..at]);
         let len = before + after;
         let start = at - before;
-        if len == pattern.len() || is_evidence(&hay[start..start + len]) {
+        if len == pattern.len() || is_evidence(&hay[start..start + len], pattern.form) {
             matches.push(Match {
                 start: at - before,
                 len,

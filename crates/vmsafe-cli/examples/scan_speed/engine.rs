@@ -40,6 +40,11 @@ impl Engine {
         self
     }
 
+    /// Whether its program has this name.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        Path::new(&self.command[0]).ends_with(name)
+    }
+
     /// Whether its program is on this machine.
     pub(crate) fn is_there(&self) -> bool {
         let found = Command::new("which").arg(&self.command[0]).output();

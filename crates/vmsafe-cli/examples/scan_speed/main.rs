@@ -43,6 +43,9 @@ struct Args {
     /// How often each program runs.
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: usize,
+    /// Run these programs alone, by name: vmsafe, cat, rg, …
+    #[arg(long, value_name = "PROGRAM")]
+    only: Vec<String>,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -54,6 +57,9 @@ fn main() -> anyhow::Result<()> {
     let stage = Stage::set(&args)?;
     let mut engines = stage.engines(&vmsafe.display().to_string());
     engines.retain(|engine| {
+        if !args.only.is_empty() && !args.only.iter().any(|name| engine.is(name)) {
+            return false;
+        }
         let there = engine.is_there();
         if !there {
             eprintln!("{} is not on this machine", engine.name);

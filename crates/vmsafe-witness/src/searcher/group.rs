@@ -1,14 +1,12 @@
-//! The patterns that share a stride, and the loop that all bytes go through.
+//! The patterns that share a stride, and what is done where one of their windows may be.
 
 use core::ops::Range;
 
+use super::batch::{BATCH, Binary, Class, Next, Text};
 use super::filter::Filter;
-use super::windows::{WINDOW, Windows, is_text, load, repeated_byte};
+use super::windows::{WINDOW, Windows, load, repeated_byte};
 use super::{Compiled, Match, Pattern};
 use crate::masked::{MaskStream, Masked};
-
-/// How many windows are looked up before the first branch.
-const BATCH: usize = 8;
 
 /// Patterns that are looked up every `stride` bytes.
 pub(super) struct Group {
@@ -30,13 +28,11 @@ impl Group {
         };
         let mut groups = Vec::new();
         for (_, stride) in STRIDES {
-            let same = patterns
-                .iter()
-                .filter(|pattern| stride_of(pattern) == stride);
-            let spans: Vec<Range<usize>> = same.map(|pattern| pattern.start..pattern.end).collect();
-            if !spans.is_empty() {
+            let is_same = |pattern: &Pattern| stride_of(pattern) == stride;
+            let same: Vec<Pattern> = patterns.iter().copied().filter(is_same).collect();
+            if !same.is_empty() {
                 groups.push(Self {
-                    windows: Windows::build(store, &spans, stride, masks),
+                    windows: Windows::build(store, &same, stride, masks),
                     stride,
                 });
             }
@@ -46,109 +42,75 @@ impl Group {
 
     /// Adds what of this group stands in `hay` to `matches`.
     pub(super) fn search(&self, compiled: &Compiled, hay: &[u8], matches: &mut Vec<Match>) {
+        let Windows {
+            binary,
+            text,
+            alphabet,
+            ..
+        } = &self.windows;
+        if !binary.is_empty() {
+            self.sweep(compiled, hay, matches, binary, Binary { filter: binary });
+        }
+        if !text.is_empty() {
+            let class = Text {
+                filter: text,
+                alphabet,
+                skip_zeros: !self.windows.has_run_of(0),
+            };
+            self.sweep(compiled, hay, matches, text, class);
+        }
+    }
+
+    fn sweep(
+        &self,
+        compiled: &Compiled,
+        hay: &[u8],
+        matches: &mut Vec<Match>,
+        filter: &Filter,
+        class: impl Class,
+    ) {
         let mut sweep = Sweep {
             windows: &self.windows,
+            filter,
             compiled,
             hay,
             matches,
         };
         match self.stride {
-            8 => sweep.run::<8>(),
-            4 => sweep.run::<4>(),
-            2 => sweep.run::<2>(),
-            _ => sweep.run::<1>(),
+            8 => sweep.run::<8>(class),
+            4 => sweep.run::<4>(class),
+            2 => sweep.run::<2>(class),
+            _ => sweep.run::<1>(class),
         }
     }
 }
 
-/// One way through one piece of memory: it looks at all windows that are text, or at all others.
+/// One way through one piece of memory.
 struct Sweep<'a> {
     windows: &'a Windows,
+    filter: &'a Filter,
     compiled: &'a Compiled,
     hay: &'a [u8],
     matches: &'a mut Vec<Match>,
 }
 
-/// The search for the next batch with a window that passes; gives its place and which windows of
-/// it passed: none at the first place where no whole batch is left.
-struct Next<'a, const STRIDE: usize, const TEXT: bool> {
-    filter: &'a Filter,
-    hay: &'a [u8],
-    at: usize,
-    /// Much of any disk is empty. Zeros that a needle holds are looked at by their borders.
-    skip_zeros: bool,
-}
-
-impl<const STRIDE: usize, const TEXT: bool> pulp::NullaryFnOnce for Next<'_, STRIDE, TEXT> {
-    type Output = (usize, u32);
-
-    #[inline(always)]
-    fn call(self) -> (usize, u32) {
-        let mut at = self.at;
-        while let Some(batch) = self.hay.get(at..at + BATCH * STRIDE + WINDOW) {
-            let windows: [u64; BATCH] = core::array::from_fn(|nth| load(&batch[nth * STRIDE..]));
-            let is_empty = || windows.iter().fold(0, |any, window| any | window) == 0;
-            let looks_at = !TEXT
-                || windows.iter().fold(false, |any, &w| any | is_text(w))
-                    && !(self.skip_zeros && is_empty());
-            let passes = |any, &window| any | self.filter.passes(window);
-            let may_pass = looks_at && windows.iter().fold(0, passes) != 0;
-            if may_pass {
-                let passed = which::<TEXT>(self.filter, &windows);
-                if passed != 0 {
-                    return (at, passed);
-                }
-            }
-            at += BATCH * STRIDE;
-        }
-        (at, 0)
-    }
-}
-
-/// A bit for each window that passes.
-#[inline(never)]
-fn which<const TEXT: bool>(filter: &Filter, windows: &[u64; BATCH]) -> u32 {
-    let each = windows.iter().enumerate();
-    each.fold(0, |bits, (nth, &window)| {
-        let passes = is_text(window) == TEXT && filter.passes_all(window);
-        bits | u32::from(passes) << nth
-    })
-}
-
 impl Sweep<'_> {
-    fn run<const STRIDE: usize>(&mut self) {
-        let Windows { binary, text, .. } = self.windows;
-        if !binary.is_empty() {
-            self.run_with::<STRIDE, false>(binary);
-        }
-        if !text.is_empty() {
-            self.run_with::<STRIDE, true>(text);
-        }
-    }
-
-    fn run_with<const STRIDE: usize, const TEXT: bool>(&mut self, filter: &Filter) {
+    fn run<const STRIDE: usize>(&mut self, class: impl Class) {
         // The vector instructions that this processor has.
         let vectors = pulp::Arch::new();
-        let skip_zeros = !self.windows.has_run_of(0);
         let hay = self.hay;
         let mut at = 0;
         loop {
-            let (place, passed) = vectors.dispatch(Next::<STRIDE, TEXT> {
-                filter,
-                hay,
-                at,
-                skip_zeros,
-            });
-            at = place;
-            if passed == 0 {
+            let passed = vectors.dispatch(Next::<STRIDE, _> { class, hay, at });
+            at = passed.at;
+            if passed.windows == 0 {
                 break;
             }
-            at = self.check_batch(at, STRIDE, passed, at + BATCH * STRIDE);
+            at = self.check_batch(at, STRIDE, passed.windows, at + BATCH * STRIDE);
         }
         while at + WINDOW <= hay.len() {
-            let window = load(&hay[at..]);
             let next = at + STRIDE;
-            at = if is_text(window) == TEXT && filter.passes(window) != 0 {
+            at = if self.filter.passes_all(load(&hay[at..])) {
                 self.check(at, STRIDE, next)
             } else {
                 next
@@ -212,7 +174,7 @@ impl Sweep<'_> {
         let last = (at + stride - 1).min(self.hay.len() - WINDOW);
         // Every pattern has as many windows as the stride, and all of them pass. Few accidents of
         // hashing stand beside another, and the filters cost less than the index.
-        let passes = |near: &usize| self.windows.may_hold(load(&self.hay[*near..]));
+        let passes = |near: &usize| self.filter.passes_all(load(&self.hay[*near..]));
         let before = (first..at).rev().take_while(passes).count();
         let behind = (at + 1..=last).take_while(passes).count();
         if before + 1 + behind < stride {

@@ -1,0 +1,192 @@
+//! Which windows of memory the needles that are text could have: those of their own characters.
+//!
+//! Much of a disk is ASCII, and little of that is written with the characters of some hexadecimal
+//! digits, say, alone. Who tells that by vector instructions asks the filter seldom.
+
+use pulp::Simd;
+
+/// A byte at each place of a window.
+const fn all(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// Ranges of characters that are told apart: letters, capitals and digits, for example.
+const RANGES: usize = 3;
+
+/// Some ASCII characters, but for NUL, and others between them where they are many.
+#[derive(Clone, Default)]
+pub(super) struct Alphabet {
+    /// A bit for each character that was learned.
+    learned: u128,
+    /// Where a range begins, and where it has ended, in turn, as what must be added to a byte for
+    /// its highest bit to tell that it is not below. None is told by 0, which ASCII stays below.
+    borders: [u64; 2 * RANGES],
+}
+
+impl Alphabet {
+    /// The highest bit of each byte of a window.
+    pub(super) const HIGHEST: u64 = all(0x80);
+    /// Where UTF-16 has zeros, in a window that begins with one and in one that does not.
+    pub(super) const WIDE: [u64; 2] = [0x00ff_00ff_00ff_00ff, 0xff00_ff00_ff00_ff00];
+    /// What [`Self::own`] tells of a window that is held: all bytes, or every second one.
+    pub(super) const WHOLE: [u64; 3] = [
+        Self::HIGHEST,
+        Self::HIGHEST & Self::WIDE[1],
+        Self::HIGHEST & Self::WIDE[0],
+    ];
+
+    /// Whether all of `window` is of these characters: as bytes, or as pairs of such a byte and a
+    /// zero, as UTF-16 writes them.
+    pub(super) fn holds(&self, window: u64) -> bool {
+        let is_pairs = |zeros: &u64| self.holds_pairs(window, *zeros);
+        self.holds_bytes(window) || Self::WIDE.iter().any(is_pairs)
+    }
+
+    /// Whether all bytes of `window` are of these characters.
+    pub(super) fn holds_bytes(&self, window: u64) -> bool {
+        self.own(window) == Self::HIGHEST
+    }
+
+    /// Whether the bytes where `zeros` has none are of these characters, and the others are zeros.
+    pub(super) fn holds_pairs(&self, window: u64, zeros: u64) -> bool {
+        window & zeros == 0 && self.own(window) == Self::HIGHEST & !zeros
+    }
+
+    /// The highest bit of each byte that is of these characters.
+    pub(super) fn own(&self, window: u64) -> u64 {
+        // Without their highest bits no byte carries into the next.
+        let letters = window & !Self::HIGHEST;
+        let toggled = |inside, border| inside ^ (letters + border);
+        let inside = self.borders.into_iter().fold(0, toggled);
+        inside & !window & Self::HIGHEST
+    }
+
+    /// As [`Self::own`], of as many windows as a vector holds.
+    #[inline(always)]
+    pub(super) fn own_of<S: Simd>(&self, simd: S, windows: S::u64s) -> S::u64s {
+        let highest = simd.splat_u64s(Self::HIGHEST);
+        let letters = simd.and_u64s(windows, simd.not_u64s(highest));
+        let mut inside = simd.splat_u64s(0);
+        for border in self.borders {
+            let reached = simd.add_u64s(letters, simd.splat_u64s(border));
+            inside = simd.xor_u64s(inside, reached);
+        }
+        simd.and_u64s(simd.and_u64s(inside, highest), simd.not_u64s(windows))
+    }
+
+    /// Takes in the characters of `window`, unless some byte of it is none.
+    pub(super) fn learn(&mut self, window: u64) {
+        let letters = narrow(window).to_le_bytes();
+        let is_text = letters.iter().all(|letter| (1..0x80).contains(letter));
+        if is_text && !self.holds(window) {
+            for letter in letters {
+                self.learned |= 1 << letter;
+            }
+            self.borders = borders(self.learned);
+        }
+    }
+}
+
+/// The window; of UTF-16 each zero replaced by the character beside it.
+fn narrow(window: u64) -> u64 {
+    let [even, odd] = Alphabet::WIDE;
+    if window & even == 0 {
+        window | window >> 8
+    } else if window & odd == 0 {
+        window | window << 8
+    } else {
+        window
+    }
+}
+
+/// The borders of few ranges that hold all `learned` characters.
+fn borders(learned: u128) -> [u64; 2 * RANGES] {
+    let is_learned = |letter: u8| letter < 0x80 && learned >> letter & 1 == 1;
+    // Where it changes: a range begins, ends, begins …
+    let mut changes: Vec<u8> = (1..=0x80)
+        .filter(|&letter| is_learned(letter) != is_learned(letter - 1))
+        .collect();
+    while changes.len() > 2 * RANGES {
+        // Joins the two ranges with the smallest gap between them.
+        let gap = |nth: &usize| changes[nth + 1] - changes[*nth];
+        let smallest = (1..changes.len() - 1).step_by(2).min_by_key(gap);
+        let Some(nth) = smallest else { break };
+        changes.drain(nth..=nth + 1);
+    }
+    let mut borders = [0; 2 * RANGES];
+    for (border, change) in borders.iter_mut().zip(changes) {
+        *border = all(0x80 - change);
+    }
+    borders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learned(text: &[u8]) -> Alphabet {
+        let mut alphabet = Alphabet::default();
+        for part in text.windows(8) {
+            alphabet.learn(u64::from_le_bytes(part.try_into().unwrap()));
+        }
+        alphabet
+    }
+
+    fn characters(alphabet: &Alphabet) -> Vec<u8> {
+        (0..=0xff)
+            .filter(|&byte| alphabet.holds(all(byte)))
+            .collect()
+    }
+
+    #[test]
+    fn holds_what_it_learned_and_nothing_else() {
+        assert!(characters(&Alphabet::default()).is_empty());
+        assert_eq!(characters(&learned(b"abcdefgh")), b"abcdefgh");
+        let digits = learned(b"0123456789abcdefABCDEF");
+        assert_eq!(characters(&digits), b"0123456789ABCDEFabcdef");
+        assert_eq!(characters(&learned(&[1, 0x7f].repeat(8))), [1, 0x7f]);
+    }
+
+    #[test]
+    fn joins_the_ranges_that_are_nearest() {
+        let four = learned(b"\x01\x01AAzz\x7f\x7f");
+        assert_eq!(characters(&four), b"\x01Az{|}~\x7f");
+    }
+
+    #[test]
+    fn learns_text_alone() {
+        for bytes in [*b"seven..\0", *b"\0seven..", *b"seven..\x80", [0; 8]] {
+            assert!(characters(&learned(&bytes)).is_empty(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn one_foreign_byte_at_any_place_is_told() {
+        let alphabet = learned(b"abcdefgh");
+        for at in 0..8 {
+            for byte in 0..=0xff {
+                let mut window = *b"abcdefgh";
+                window[at] = byte;
+                let is_own = (b'a'..=b'h').contains(&byte);
+                let window = u64::from_le_bytes(window);
+                assert_eq!(alphabet.holds(window), is_own, "{byte} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn wide_characters_are_the_same_characters() {
+        let alphabet = learned(b"a\0b\0c\0d\0");
+        assert_eq!(characters(&alphabet), b"abcd");
+        for (window, is_own) in [
+            (*b"a\0b\0c\0d\0", true),
+            (*b"\0a\0b\0c\0d", true),
+            (*b"a\0b\0c\0e\0", false),
+            (*b"a\0b\0c\0\0\0", false),
+            (*b"a\0b\0c\0da", false),
+        ] {
+            let window = u64::from_le_bytes(window);
+            assert_eq!(alphabet.holds(window), is_own, "{window:x}");
+        }
+    }
+}
