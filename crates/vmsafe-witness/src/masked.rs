@@ -7,6 +7,8 @@ use core::ops::Range;
 
 use zeroize::Zeroize;
 
+use crate::forms::Word;
+
 /// A growing store of masked bytes, addressed by position.
 #[derive(Default)]
 pub(crate) struct Masked {
@@ -15,14 +17,28 @@ pub(crate) struct Masked {
 }
 
 impl Masked {
-    /// Appends `bytes` under masks drawn from `masks`.
-    pub(crate) fn extend(&mut self, bytes: impl Iterator<Item = u8>, masks: &mut MaskStream) {
-        // From within, which compiles better than a loop for what the forms are made of.
-        bytes.for_each(|byte| {
-            let mask = masks.next_mask();
-            self.mask.push(mask);
-            self.masked.push(byte ^ mask);
-        });
+    /// An empty store that need not grow up to `len` bytes.
+    pub(crate) fn with_room(len: usize) -> Self {
+        Self {
+            masked: Vec::with_capacity(len),
+            mask: Vec::with_capacity(len),
+        }
+    }
+
+    /// Appends `words` under masks drawn from `masks`.
+    pub(crate) fn extend(&mut self, words: impl IntoIterator<Item = Word>, masks: &mut MaskStream) {
+        for Word { bytes, len } in words {
+            let mask = masks.next_word();
+            let masked = (bytes ^ mask).to_le_bytes();
+            self.masked.extend_from_slice(&masked[..len]);
+            self.mask.extend_from_slice(&mask.to_le_bytes()[..len]);
+        }
+    }
+
+    /// Appends all of `other`, under its masks.
+    pub(crate) fn append(&mut self, other: &Self) {
+        self.masked.extend_from_slice(&other.masked);
+        self.mask.extend_from_slice(&other.mask);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -95,22 +111,17 @@ impl Drop for Masked {
 /// (SplitMix64) does, and building a searcher needs no system call that could fail.
 pub(crate) struct MaskStream {
     state: u64,
-    spare: u64,
-    left: u32,
 }
 
 impl MaskStream {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            state: seed,
-            spare: 0,
-            left: 0,
-        }
+        Self { state: seed }
     }
 
-    /// Another stream, of other masks.
-    pub(crate) fn fork(&self) -> Self {
-        Self::new(self.state.rotate_left(32) ^ 0x5eed)
+    /// Another stream, of other masks for each `number`.
+    pub(crate) fn fork(&self, number: u64) -> Self {
+        let mut fork = Self::new(self.state.rotate_left(32) ^ number);
+        Self::new(fork.next_word())
     }
 
     pub(crate) fn next_word(&mut self) -> u64 {
@@ -120,28 +131,18 @@ impl MaskStream {
         word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         word ^ (word >> 31)
     }
-
-    fn next_mask(&mut self) -> u8 {
-        if self.left == 0 {
-            self.spare = self.next_word();
-            self.left = 8;
-        }
-        let [mask, ..] = self.spare.to_le_bytes();
-        self.spare >>= 8;
-        self.left -= 1;
-        mask
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forms::pack;
 
     #[test]
     fn holds_bytes_without_holding_them_plain() {
         let plain = b"a secret of some length, to be masked";
         let mut store = Masked::default();
-        store.extend(plain.iter().copied(), &mut MaskStream::new(7));
+        store.extend(pack::<8>(plain.iter().copied()), &mut MaskStream::new(7));
         let back: Vec<u8> = store.plain(0..store.len()).collect();
         assert_eq!(back, plain);
         assert_ne!(store.masked, plain);
@@ -156,7 +157,10 @@ mod tests {
     #[test]
     fn compares_both_ways() {
         let mut store = Masked::default();
-        store.extend(b"0123456789".iter().copied(), &mut MaskStream::new(1));
+        store.extend(
+            pack::<8>(b"0123456789".iter().copied()),
+            &mut MaskStream::new(1),
+        );
         assert_eq!(store.matches_forward(4, 10, b"4567xx"), 4);
         assert_eq!(store.matches_forward(4, 6, b"4567"), 2);
         assert_eq!(store.matches_backward(0, 4, b"xx23"), 2);

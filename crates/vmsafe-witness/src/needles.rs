@@ -8,6 +8,7 @@ mod tests;
 use core::fmt;
 use core::ops::Range;
 
+use crate::forms::pack;
 use crate::masked::{MaskStream, Masked};
 
 pub use error::NeedleError;
@@ -73,7 +74,7 @@ impl Needles {
             }
         };
         let start = self.store.len();
-        self.store.extend(bytes.iter().copied(), masks);
+        self.store.extend(pack::<8>(bytes.iter().copied()), masks);
         self.spans.push(start..self.store.len());
         Ok(NeedleId(self.spans.len() - 1))
     }
@@ -116,11 +117,11 @@ impl Needles {
         self.store.plain(self.spans[number].clone())
     }
 
-    /// Further masks.
-    pub(crate) fn masks(&self) -> MaskStream {
+    /// Further masks, others for each `number`.
+    pub(crate) fn masks(&self, number: u64) -> MaskStream {
         self.masks
             .as_ref()
-            .map_or(MaskStream::new(0), MaskStream::fork)
+            .map_or(MaskStream::new(number), |masks| masks.fork(number))
     }
 }
 

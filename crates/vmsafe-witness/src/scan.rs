@@ -24,7 +24,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -52,9 +52,12 @@ const MOST_WORKERS: usize = 4;
 /// How many workers a scan has: one for each core, up to four.
 #[must_use]
 pub fn workers() -> usize {
-    thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(MOST_WORKERS)
+    // Asking reads several files.
+    static WORKERS: LazyLock<usize> = LazyLock::new(|| {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        cores.min(MOST_WORKERS)
+    });
+    *WORKERS
 }
 
 /// Scans all that `reader` gives, up to its end.

@@ -23,6 +23,8 @@ mod batch;
 mod filter;
 mod group;
 mod index;
+mod parallel;
+mod pattern;
 mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -32,15 +34,14 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::factor::{Modulus, find_factors};
-use crate::forms::{Forms, each_form};
 use crate::hit::{Form, Hit};
 use crate::keys::KeyHit;
-use crate::masked::{MaskStream, Masked};
-use crate::needles::{NeedleId, Needles};
+use crate::needles::Needles;
 use crate::private_key::{self, find_private_keys};
 use crate::schedule::{self, find_schedules};
 
 use group::Group;
+use pattern::{Pattern, Patterns};
 use settle::settle;
 use windows::WINDOW;
 
@@ -93,46 +94,8 @@ impl Wanted {
     }
 }
 
-/// One byte string to find, a part of the store.
-#[derive(Clone, Copy)]
-pub(crate) struct Pattern {
-    start: usize,
-    end: usize,
-    needle: NeedleId,
-    form: Form,
-}
-
-impl Pattern {
-    fn len(&self) -> usize {
-        self.end - self.start
-    }
-}
-
-/// The store and its patterns while they are made.
-struct Filling {
-    store: Masked,
-    masks: MaskStream,
-    patterns: Vec<Pattern>,
-    needle: NeedleId,
-}
-
-impl Forms for Filling {
-    fn add(&mut self, form: Form, bytes: impl Iterator<Item = u8>) {
-        let start = self.store.len();
-        self.store.extend(bytes, &mut self.masks);
-        self.patterns.push(Pattern {
-            start,
-            end: self.store.len(),
-            needle: self.needle,
-            form,
-        });
-    }
-}
-
 struct Compiled {
-    store: Masked,
-    /// In the order of their place in the store.
-    patterns: Vec<Pattern>,
+    patterns: Patterns,
     groups: Vec<Group>,
     /// Bytes of the longest pattern.
     longest: usize,
@@ -153,31 +116,11 @@ impl Searcher {
     /// Compiles `needles`, to be found as `wanted` says.
     #[must_use]
     pub fn with(needles: &Needles, wanted: &Wanted) -> Self {
-        let mut filling = Filling {
-            store: Masked::default(),
-            masks: needles.masks(),
-            patterns: Vec::with_capacity(needles.len()),
-            needle: NeedleId(0),
-        };
-        for number in 0..needles.len() {
-            filling.needle = NeedleId(number);
-            if wanted.encoded {
-                each_form(|| needles.plain(number), &mut filling);
-            } else {
-                filling.add(Form::Exact, needles.plain(number));
-            }
-        }
-        let Filling {
-            store,
-            mut masks,
-            patterns,
-            ..
-        } = filling;
-        let groups = Group::split(&store, &patterns, &mut masks);
-        let longest = patterns.iter().map(Pattern::len).max().unwrap_or(0);
+        let mut patterns = Patterns::new(needles, wanted);
+        let groups = Group::split(&mut patterns);
+        let longest = patterns.all.iter().map(Pattern::len).max().unwrap_or(0);
         Self {
             compiled: Arc::new(Compiled {
-                store,
                 patterns,
                 groups,
                 longest,
@@ -265,7 +208,7 @@ fn with_overlap(base: u64, bytes: &[u8], fresh: usize, overlap: usize) -> (u64, 
 
 impl fmt::Debug for Searcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let patterns = self.compiled.patterns.len();
+        let patterns = self.compiled.patterns.all.len();
         f.debug_struct("Searcher")
             .field("patterns", &patterns)
             .finish_non_exhaustive()
@@ -295,7 +238,7 @@ impl Match {
     }
 
     fn to_hit(&self, compiled: &Compiled, base_offset: u64) -> Hit {
-        let pattern = compiled.patterns[self.pattern];
+        let pattern = compiled.patterns.all[self.pattern];
         let whole = self.len == pattern.len();
         let form = match pattern.form {
             Form::Exact if !whole => Form::Fragment,
@@ -304,7 +247,7 @@ impl Match {
         Hit {
             offset: base_offset + self.start as u64,
             len: self.len as u64,
-            needle: pattern.needle,
+            needle: pattern.needle(),
             form,
             whole,
         }
@@ -324,18 +267,19 @@ fn is_evidence(part: &[u8], form: Form) -> bool {
 impl Compiled {
     /// The pattern that holds the byte `at` of the store.
     fn pattern_at(&self, at: usize) -> usize {
-        self.patterns.partition_point(|pattern| pattern.end <= at)
+        let is_before = |pattern: &Pattern| pattern.end() <= at;
+        self.patterns.all.partition_point(is_before)
     }
 
     /// If the window at `at` of `hay` stands at `stored` too, extends this equality both ways, and
     /// keeps it if it is long enough.
     fn extend(&self, hay: &[u8], at: usize, stored: usize, matches: &mut Vec<Match>) {
-        if !self.store.is_window(stored, &hay[at..at + WINDOW]) {
+        if !self.patterns.store.is_window(stored, &hay[at..at + WINDOW]) {
             return;
         }
         let number = self.pattern_at(stored);
-        let pattern = self.patterns[number];
-        let from = stored - pattern.start;
+        let pattern = self.patterns.all[number];
+        let from = stored - pattern.start();
         if matches
             .iter()
             .rev()
@@ -344,10 +288,14 @@ impl Compiled {
         {
             return;
         }
-        let after = self.store.matches_forward(stored, pattern.end, &hay[at..]);
-        let before = self
+        let after = self
+            .patterns
             .store
-            .matches_backward(pattern.start, stored, &hay[..at]);
+            .matches_forward(stored, pattern.end(), &hay[at..]);
+        let before = self
+            .patterns
+            .store
+            .matches_backward(pattern.start(), stored, &hay[..at]);
         let len = before + after;
         let start = at - before;
         if len == pattern.len() || is_evidence(&hay[start..start + len], pattern.form) {

@@ -35,6 +35,16 @@ impl Alphabet {
         Self::HIGHEST & Self::WIDE[0],
     ];
 
+    /// Where a pattern that is text may have zeros, in a window that begins with it.
+    pub(super) const ZEROS: [u64; 3] = [0, Self::WIDE[0], Self::WIDE[1]];
+
+    /// Whether all bytes of `window` are ASCII, and just those zero that `zeros` has ones at.
+    pub(super) fn is_ascii(window: u64, zeros: u64) -> bool {
+        // Each byte that is not zero carries into its highest bit.
+        let is_set = (window & !Self::HIGHEST) + !Self::HIGHEST;
+        window & Self::HIGHEST == 0 && is_set & Self::HIGHEST == Self::HIGHEST & !zeros
+    }
+
     /// Whether all of `window` is of these characters: as bytes, or as pairs of such a byte and a
     /// zero, as UTF-16 writes them.
     pub(super) fn holds(&self, window: u64) -> bool {
@@ -74,28 +84,22 @@ impl Alphabet {
         simd.and_u64s(simd.and_u64s(inside, highest), simd.not_u64s(windows))
     }
 
-    /// Takes in the characters of `window`, unless some byte of it is none.
+    /// Takes in the characters of `window`, all ASCII, but for zeros.
     pub(super) fn learn(&mut self, window: u64) {
-        let letters = narrow(window).to_le_bytes();
-        let is_text = letters.iter().all(|letter| (1..0x80).contains(letter));
-        if is_text && !self.holds(window) {
-            for letter in letters {
-                self.learned |= 1 << letter;
-            }
-            self.borders = borders(self.learned);
+        if !self.holds(window) {
+            let letters = window.to_le_bytes().into_iter().filter(|byte| *byte != 0);
+            self.add(letters.fold(0, |set, letter| set | 1 << letter));
         }
     }
-}
 
-/// The window; of UTF-16 each zero replaced by the character beside it.
-fn narrow(window: u64) -> u64 {
-    let [even, odd] = Alphabet::WIDE;
-    if window & even == 0 {
-        window | window >> 8
-    } else if window & odd == 0 {
-        window | window << 8
-    } else {
-        window
+    /// Takes in all characters of another.
+    pub(super) fn unite(&mut self, other: &Self) {
+        self.add(other.learned);
+    }
+
+    fn add(&mut self, letters: u128) {
+        self.learned |= letters;
+        self.borders = borders(self.learned);
     }
 }
 
@@ -154,9 +158,22 @@ mod tests {
     }
 
     #[test]
-    fn learns_text_alone() {
-        for bytes in [*b"seven..\0", *b"\0seven..", *b"seven..\x80", [0; 8]] {
-            assert!(characters(&learned(&bytes)).is_empty(), "{bytes:?}");
+    fn text_has_no_zeros_but_those_of_utf_16() {
+        let kinds = |window: &[u8; 8]| {
+            let window = u64::from_le_bytes(*window);
+            Alphabet::ZEROS.map(|zeros| Alphabet::is_ascii(window, zeros))
+        };
+        assert_eq!(kinds(b"\x01ext...\x7f"), [true, false, false]);
+        assert_eq!(kinds(b"\0w\0i\0d\0e"), [false, true, false]);
+        assert_eq!(kinds(b"w\0i\0d\0e\0"), [false, false, true]);
+        for bytes in [
+            b"seven..\0",
+            b"\0seven..",
+            b"seven..\x80",
+            b"w\0i\0d\0\0\0",
+            &[0; 8],
+        ] {
+            assert_eq!(kinds(bytes), [false; 3], "{bytes:?}");
         }
     }
 

@@ -98,8 +98,8 @@ fn is_any<S: Simd>(simd: S, windows: S::m64s) -> bool {
 }
 
 impl Text<'_> {
-    /// Which bytes of the adjacent windows of a batch are of the alphabet, if all bytes of any window
-    /// are. Of pairs with zeros it may be said too often.
+    /// Which bytes of the adjacent windows of a batch are of the alphabet, if all bytes of any
+    /// window are. Of pairs with zeros it may be said too often.
     #[inline(always)]
     fn any_adjacent<S: Simd>(self, simd: S, batch: &[u8]) -> Option<[u64; BATCH]> {
         let zero = simd.splat_u64s(0);

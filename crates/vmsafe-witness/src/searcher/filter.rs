@@ -5,9 +5,9 @@ use crate::masked::MaskStream;
 /// A window sets three bits of one word, and there are at least this many bits for each window: one
 /// in a few hundred foreign windows passes two of them, one in a few thousand all three.
 const BITS_PER_WINDOW: usize = 32;
-/// Words, as powers of two: from 4 KiB, which any first-level cache holds, to 4 MiB.
+/// Words, as powers of two: from 4 KiB, which any first-level cache holds, to 2 MiB.
 const FEWEST_WORDS: u32 = 9;
-const MOST_WORDS: u32 = 19;
+const MOST_WORDS: u32 = 18;
 
 /// A Bloom filter that looks at one word only. It holds hashes, no byte of a pattern.
 pub(super) struct Filter {
@@ -33,6 +33,23 @@ impl Filter {
             factor: masks.next_word() | 1,
             is_empty: true,
         }
+    }
+
+    /// An empty filter that [`Self::unite`] takes.
+    pub(super) fn empty_twin(&self) -> Self {
+        Self {
+            words: vec![0; self.words.len()].into(),
+            is_empty: true,
+            ..*self
+        }
+    }
+
+    /// Inserts all that a twin holds.
+    pub(super) fn unite(&mut self, twin: &Self) {
+        for (word, other) in self.words.iter_mut().zip(&twin.words) {
+            *word |= other;
+        }
+        self.is_empty &= twin.is_empty;
     }
 
     /// Whether nothing was inserted.

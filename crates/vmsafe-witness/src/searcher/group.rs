@@ -4,9 +4,9 @@ use core::ops::Range;
 
 use super::batch::{BATCH, Binary, Class, Next, Text};
 use super::filter::Filter;
+use super::pattern::{Patterns, STRIDES};
 use super::windows::{WINDOW, Windows, load, repeated_byte};
-use super::{Compiled, Match, Pattern};
-use crate::masked::{MaskStream, Masked};
+use super::{Compiled, Match};
 
 /// Patterns that are looked up every `stride` bytes.
 pub(super) struct Group {
@@ -14,47 +14,26 @@ pub(super) struct Group {
     stride: usize,
 }
 
-/// Patterns of at least this many bytes hold a whole window at some multiple of the stride.
-const STRIDES: [(usize, usize); 4] = [(15, 8), (11, 4), (9, 2), (8, 1)];
-
 impl Group {
-    /// Sorts the patterns into groups by length.
-    pub(super) fn split(store: &Masked, patterns: &[Pattern], masks: &mut MaskStream) -> Vec<Self> {
-        let stride_of = |pattern: &Pattern| {
-            let fits = STRIDES
-                .iter()
-                .find(|(shortest, _)| pattern.len() >= *shortest);
-            fits.map_or(1, |(_, stride)| *stride)
+    /// The tables of all patterns, for each stride that one has.
+    pub(super) fn split(patterns: &mut Patterns) -> Vec<Self> {
+        let group = |(_, stride)| {
+            let windows = Windows::build(patterns, stride)?;
+            Some(Self { windows, stride })
         };
-        let mut groups = Vec::new();
-        for (_, stride) in STRIDES {
-            let is_same = |pattern: &Pattern| stride_of(pattern) == stride;
-            let same: Vec<Pattern> = patterns.iter().copied().filter(is_same).collect();
-            if !same.is_empty() {
-                groups.push(Self {
-                    windows: Windows::build(store, &same, stride, masks),
-                    stride,
-                });
-            }
-        }
-        groups
+        STRIDES.into_iter().filter_map(group).collect()
     }
 
     /// Adds what of this group stands in `hay` to `matches`.
     pub(super) fn search(&self, compiled: &Compiled, hay: &[u8], matches: &mut Vec<Match>) {
-        let Windows {
-            binary,
-            text,
-            alphabet,
-            ..
-        } = &self.windows;
+        let Windows { binary, text, .. } = &self.windows;
         if !binary.is_empty() {
             self.sweep(compiled, hay, matches, binary, Binary { filter: binary });
         }
         if !text.is_empty() {
             let class = Text {
                 filter: text,
-                alphabet,
+                alphabet: &compiled.patterns.alphabet,
                 skip_zeros: !self.windows.has_run_of(0),
             };
             self.sweep(compiled, hay, matches, text, class);

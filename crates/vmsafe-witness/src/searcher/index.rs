@@ -12,17 +12,18 @@ pub(super) struct Index {
     hash: Hash,
 }
 
+/// A window of a pattern.
 #[derive(Clone, Copy, Default)]
 struct Entry {
-    /// Another part of the hash: most foreign windows end here, and not in the store.
-    tag: u32,
+    /// Of the window: most foreign ones end here, and not in the store.
+    hash: u32,
     /// In the store.
     at: u32,
 }
 
 /// What an index is made of: hashes of windows, and where each stands in the store.
 pub(super) struct Entries {
-    all: Vec<(u64, u32)>,
+    all: Vec<Entry>,
     hash: Hash,
 }
 
@@ -34,20 +35,17 @@ struct Hash {
 
 impl Hash {
     #[inline]
-    fn of(self, window: u64) -> u64 {
-        (window ^ self.key).wrapping_mul(self.factor)
+    fn of(self, window: u64) -> u32 {
+        let hash = (window ^ self.key).wrapping_mul(self.factor);
+        // The upper half depends on every byte.
+        (hash >> 32) as u32
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a part of the hash")]
-fn tag(hash: u64) -> u32 {
-    (hash >> 12) as u32
-}
-
 impl Entries {
-    pub(super) fn with_room(count: usize, masks: &mut MaskStream) -> Self {
+    pub(super) fn new(masks: &mut MaskStream) -> Self {
         Self {
-            all: Vec::with_capacity(count),
+            all: Vec::new(),
             hash: Hash {
                 key: masks.next_word(),
                 factor: masks.next_word() | 1,
@@ -55,21 +53,36 @@ impl Entries {
         }
     }
 
+    /// None, with room for `count` that [`Self::append`] takes.
+    pub(super) fn empty_twin(&self, count: usize) -> Self {
+        Self {
+            all: Vec::with_capacity(count),
+            hash: self.hash,
+        }
+    }
+
+    /// These and those of a twin.
+    pub(super) fn append(mut self, mut twin: Self) -> Self {
+        self.all.append(&mut twin.all);
+        self
+    }
+
     pub(super) fn push(&mut self, window: u64, at: usize) {
         let at = u32::try_from(at).expect("patterns are below 4 GiB");
-        self.all.push((self.hash.of(window), at));
+        let hash = self.hash.of(window);
+        self.all.push(Entry { hash, at });
     }
 
     pub(super) fn index(self) -> Index {
-        let bucket_bits = self.all.len().max(2).ilog2();
+        let bucket_bits = self.all.len().max(2).ilog2().min(31);
         let mut index = Index {
             starts: vec![0; (1 << bucket_bits) + 1].into(),
             entries: vec![Entry::default(); self.all.len()].into(),
             bucket_bits,
             hash: self.hash,
         };
-        for (hash, _) in &self.all {
-            index.starts[index.bucket(*hash)] += 1;
+        for entry in &self.all {
+            index.starts[index.bucket(entry.hash)] += 1;
         }
         let mut total = 0;
         for start in &mut index.starts {
@@ -77,10 +90,10 @@ impl Entries {
             *start = total;
         }
         // Each start now points behind its bucket; filling moves it back to the front.
-        for &(hash, at) in &self.all {
-            let bucket = index.bucket(hash);
+        for &entry in &self.all {
+            let bucket = index.bucket(entry.hash);
             index.starts[bucket] -= 1;
-            index.entries[index.starts[bucket] as usize] = Entry { tag: tag(hash), at };
+            index.entries[index.starts[bucket] as usize] = entry;
         }
         index
     }
@@ -94,15 +107,11 @@ impl Index {
         let entries = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
         let same = self.entries[entries]
             .iter()
-            .filter(move |entry| entry.tag == tag(hash));
+            .filter(move |entry| entry.hash == hash);
         same.map(|entry| entry.at as usize)
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "as many bits remain as there are buckets"
-    )]
-    fn bucket(&self, hash: u64) -> usize {
-        (hash >> (64 - self.bucket_bits)) as usize
+    fn bucket(&self, hash: u32) -> usize {
+        (hash >> (32 - self.bucket_bits)) as usize
     }
 }

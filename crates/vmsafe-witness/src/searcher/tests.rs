@@ -2,6 +2,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::forms::each_form;
+use crate::masked::MaskStream;
+use crate::needles::NeedleId;
 
 fn needles_of(bytes: &[impl AsRef<[u8]>]) -> Needles {
     let mut needles = Needles::new();
@@ -280,17 +283,104 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// The same with symbols of other classes: text, text with what is none, and pairs with zeros.
+    #[test]
+    fn agrees_with_the_oracle_about_text(
+        (needles, hay) in any_case(),
+        symbols in prop_oneof![
+            Just(*b"abcde"),
+            Just(*b"ab9Z_"),
+            Just(*b"a\0bcd"),
+            Just(*b"\0abcd"),
+            Just(*b"a\xc3b\x80c"),
+        ],
+    ) {
+        let spell = |bytes: &Vec<u8>| -> Vec<u8> {
+            bytes.iter().map(|byte| symbols[usize::from(*byte)]).collect()
+        };
+        let (needles, hay): (Vec<_>, _) = (needles.iter().map(spell).collect(), spell(&hay));
+        prop_assert_eq!(sorted(find(&needles, &hay)), oracle(&needles, &hay));
+    }
+}
+
+fn encoded() -> Wanted {
+    Wanted {
+        encoded: true,
+        ..Wanted::default()
+    }
+}
+
+#[test]
+fn finds_any_part_of_an_encoded_form_that_is_long_enough() {
+    let needles = needles_of(&[b"a needle of forty bytes: ?>!?~ and <+/_>"]);
+    let searcher = Searcher::with(&needles, &encoded());
+    let mut forms = Vec::new();
+    each_form(|| needles.plain(0), &mut forms);
+    let is_encoded = |form: &Form| !matches!(form, Form::Exact | Form::Reversed);
+    for (form, bytes) in forms.iter().filter(|(form, _)| is_encoded(form)) {
+        for from in 0..=bytes.len() - SHORTEST_ENCODED_FRAGMENT {
+            let part = &bytes[from..from + SHORTEST_ENCODED_FRAGMENT];
+            for beside in [b'#', b'A', 0] {
+                for before in 9..18 {
+                    let hay = [&vec![beside; before], part, &[beside; 20]].concat();
+                    let mut found = false;
+                    searcher.search(0, &hay, &mut |hit| {
+                        found |= hit.offset <= before as u64
+                            && hit.end() >= (before + part.len()) as u64;
+                    });
+                    assert!(found, "{form} from {from} at {before} in {beside}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn tables_that_several_cores_made_hold_all_forms() {
+    let mut masks = MaskStream::new(5);
+    let mut random = || -> Vec<u8> {
+        (0..4)
+            .flat_map(|_| masks.next_word().to_le_bytes())
+            .collect()
+    };
+    let letters = |bytes: Vec<u8>| bytes.into_iter().map(|byte| b'a' + byte % 26).collect();
+    let all: Vec<Vec<u8>> = (0..2_000)
+        .map(|nth| {
+            if nth % 2 == 0 {
+                random()
+            } else {
+                letters(random())
+            }
+        })
+        .collect();
+    let needles = needles_of(&all);
+    let searcher = Searcher::with(&needles, &encoded());
+    for number in (0..2_000).step_by(97) {
+        let mut forms = Vec::new();
+        each_form(|| needles.plain(number), &mut forms);
+        for (form, bytes) in forms {
+            let hay = [&[0xee; 21][..], &bytes, &[0xee; 21]].concat();
+            let mut hits = Vec::new();
+            searcher.search(0, &hay, &mut |hit| hits.push(hit));
+            let expected = Hit {
+                form,
+                ..hit(21, bytes.len(), number, Form::Exact)
+            };
+            assert_eq!(hits, [expected], "{form} of {number}");
+        }
+    }
+}
+
 #[test]
 fn finds_every_form_and_its_parts() {
     let needles = needles_of(&[
         b"correct horse battery staple?>",
         b"another secret of the set?>!!?",
     ]);
-    let wanted = Wanted {
-        encoded: true,
-        ..Wanted::default()
-    };
-    let searcher = Searcher::with(&needles, &wanted);
+    let searcher = Searcher::with(&needles, &encoded());
     let mut forms = Vec::new();
     each_form(|| needles.plain(0), &mut forms);
     for (form, bytes) in forms {
