@@ -63,18 +63,35 @@ pub(crate) fn needles(count: u64) -> anyhow::Result<Vec<String>> {
     Ok(needles)
 }
 
+/// Needles of any bytes.
+pub(crate) fn byte_needles(count: usize) -> anyhow::Result<Vec<[u8; LEN]>> {
+    let mut needles = vec![[0; LEN]; count];
+    for needle in &mut needles {
+        getrandom::fill(needle)?;
+    }
+    Ok(needles)
+}
+
 /// Writes each needle to ten places, one in each stretch of the file, so that no two overlap.
-pub(crate) fn plant(file: &mut File, needles: &[String]) -> anyhow::Result<()> {
+pub(crate) fn plant(
+    file: &mut File,
+    needles: &[String],
+    byte_needles: &[[u8; LEN]],
+) -> anyhow::Result<()> {
+    let letters = needles.iter().map(String::as_bytes);
+    let all: Vec<&[u8]> = letters
+        .chain(byte_needles.iter().map(<[u8; LEN]>::as_slice))
+        .collect();
     let size = file.seek(SeekFrom::End(0))?;
-    let count = needles.len() as u64;
+    let count = all.len() as u64;
     let stretch = size / (count * COPIES);
     ensure!(stretch > 2 * LEN as u64, "the file is too small");
     for copy in 0..COPIES {
-        for (number, needle) in (0..).zip(needles) {
+        for (number, needle) in (0..).zip(&all) {
             let start = (copy * count + number) * stretch;
             let place = start + getrandom::u64()? % (stretch - LEN as u64);
             file.seek(SeekFrom::Start(place))?;
-            file.write_all(needle.as_bytes())?;
+            file.write_all(needle)?;
         }
     }
     file.sync_all()?;

@@ -90,6 +90,11 @@ struct Stage {
 /// How many needles each work is done with.
 const COUNTS: [usize; 4] = [1, 100, 1_000, 10_000];
 const WORKS: [&str; 4] = ["1 needle", "100 needles", "1000 needles", "10000 needles"];
+/// With needles of random bytes, which no tool takes that reads one a line.
+const BYTE_WORKS: [(usize, &str); 2] = [
+    (100, "100 needles of bytes"),
+    (10_000, "10000 needles of bytes"),
+];
 const PAGE: u64 = 4096;
 /// Needles that stand in the file.
 const PLANTED: usize = 100;
@@ -104,7 +109,13 @@ impl Stage {
         page.as_file().set_len(PAGE)?;
         let dir = tempfile::tempdir()?;
         let needles = haystack::needles(COUNTS[3] as u64)?;
-        haystack::plant(large.as_file_mut(), &needles[..PLANTED])?;
+        let bytes = haystack::byte_needles(COUNTS[3])?;
+        haystack::plant(large.as_file_mut(), &needles[..PLANTED], &bytes[..PLANTED])?;
+        for (count, _) in BYTE_WORKS {
+            let some = bytes[..count].iter();
+            let spelled: String = some.map(|needle| spell(needle)).collect();
+            fs::write(dir.path().join(format!("bytes-{count}")), spelled)?;
+        }
         for count in COUNTS {
             let some = &needles[..count];
             let spelled: String = some.iter().map(|text| format!("text:{text}\n")).collect();
@@ -160,6 +171,14 @@ impl Stage {
             let yara_x = format!("yr scan {}", self.file("rules", count));
             engines.push(self.engine(work, "yara-x", &yara_x, Some(planted)));
         }
+        let places = PLANTED as u64 * haystack::COPIES;
+        for (count, work) in BYTE_WORKS {
+            let needles = self.file("bytes", count);
+            let plain = format!("{vmsafe} scan --json --needle-file {needles}");
+            let encoded = format!("{vmsafe} scan --json --encoded --needle-file {needles}");
+            engines.push(self.engine(work, "vmsafe", &plain, Some(places)));
+            engines.push(self.engine(work, "vmsafe, all forms", &encoded, Some(places)));
+        }
         let keys = format!("{vmsafe} scan --json --keys");
         engines.push(self.engine("unknown keys", "vmsafe", &keys, None));
         let needles = self.file("needles", 100);
@@ -206,10 +225,16 @@ impl Stage {
     }
 }
 
+/// A needle as a line of a needle file.
+fn spell(needle: &[u8]) -> String {
+    let digits: String = needle.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("hex:{digits}\n")
+}
+
 fn tell(engines: &[Engine], as_json: bool) {
     if !as_json {
         println!(
-            "{:<14} {:<18} {:>10} {:>14} {:>9}",
+            "{:<22} {:<18} {:>10} {:>14} {:>9}",
             "work", "engine", "MB/s", "MB/s of core", "peak MiB"
         );
     }
@@ -228,7 +253,7 @@ fn tell(engines: &[Engine], as_json: bool) {
             });
             println!("{row}");
         } else {
-            println!("{work:<14} {name:<18} {wall:>10.0} {cpu:>14.0} {peak:>9.1}");
+            println!("{work:<22} {name:<18} {wall:>10.0} {cpu:>14.0} {peak:>9.1}");
         }
     }
 }

@@ -47,7 +47,7 @@ const fn apart(demand: Demand) -> Demand {
     }
 }
 
-const DEMANDS: [Demand; 16] = [
+const DEMANDS: [Demand; 18] = [
     demand(
         ("1 needle", "vmsafe"),
         1.0,
@@ -119,6 +119,18 @@ const DEMANDS: [Demand; 16] = [
         1.0,
         ("100 needles", ALL_FORMS),
         By::Wall,
+    ),
+    demand(
+        ("10000 needles of bytes", "vmsafe"),
+        1.0,
+        ("100 needles of bytes", "vmsafe"),
+        By::Core,
+    ),
+    demand(
+        ("10000 needles of bytes", ALL_FORMS),
+        1.0,
+        ("100 needles of bytes", ALL_FORMS),
+        By::Core,
     ),
     demand(
         ("unknown keys", "vmsafe"),

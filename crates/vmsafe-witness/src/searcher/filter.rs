@@ -5,6 +5,9 @@ use crate::masked::MaskStream;
 /// A window sets three bits of one word, and there are at least this many bits for each window: one
 /// in a few hundred foreign windows passes two of them, one in a few thousand all three.
 const BITS_PER_WINDOW: usize = 32;
+/// Of more windows than this half as many bits do: a table that stays in the second-level cache
+/// saves more than the false alarms cost that it gives.
+const MANY_WINDOWS: usize = 1 << 16;
 /// Words, as powers of two: from 4 KiB, which any first-level cache holds, to 2 MiB.
 const FEWEST_WORDS: u32 = 9;
 const MOST_WORDS: u32 = 18;
@@ -21,7 +24,8 @@ pub(super) struct Filter {
 impl Filter {
     /// An empty filter with room for `count` windows.
     pub(super) fn with_room(count: usize, masks: &mut MaskStream) -> Self {
-        let words = (count * BITS_PER_WINDOW).div_ceil(64).max(1);
+        let half = usize::from(count > MANY_WINDOWS);
+        let words = (count * BITS_PER_WINDOW >> half).div_ceil(64).max(1);
         let bits = words
             .next_power_of_two()
             .ilog2()
