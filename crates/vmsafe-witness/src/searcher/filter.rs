@@ -25,7 +25,7 @@ impl Filter {
     /// An empty filter with room for `count` windows.
     pub(super) fn with_room(count: usize, masks: &mut MaskStream) -> Self {
         let half = usize::from(count > MANY_WINDOWS);
-        let words = (count * BITS_PER_WINDOW >> half).div_ceil(64).max(1);
+        let words = ((count * BITS_PER_WINDOW) >> half).div_ceil(64).max(1);
         let bits = words
             .next_power_of_two()
             .ilog2()
