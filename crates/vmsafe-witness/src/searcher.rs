@@ -28,6 +28,7 @@ mod pattern;
 mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
+mod vectors;
 mod windows;
 
 use core::fmt;

@@ -1,10 +1,11 @@
 //! The loop that all bytes go through: which windows may be a needle's?
 
-use pulp::Simd;
 use pulp::bytemuck::{cast_slice, pod_read_unaligned};
+use pulp::{Simd, WithSimd};
 
 use super::alphabet::Alphabet;
 use super::filter::Filter;
+use super::vectors;
 use super::windows::{WINDOW, load};
 
 /// How many windows are looked at before the first branch.
@@ -19,6 +20,9 @@ pub(super) struct Passed {
 
 /// Which windows are looked for.
 pub(super) trait Class: Copy {
+    /// Runs the search with the vector instructions that suit it.
+    fn search<S: WithSimd>(self, search: S) -> S::Output;
+
     /// A bit for each of the windows from `at` on that may be in the filter. They lie in `batch`.
     fn passed<const STRIDE: usize, S: Simd>(
         self,
@@ -53,6 +57,10 @@ pub(super) struct Text<'a> {
 }
 
 impl Class for Binary<'_> {
+    fn search<S: WithSimd>(self, search: S) -> S::Output {
+        vectors::fastest_at_looking_up(search)
+    }
+
     #[inline(always)]
     fn passed<const STRIDE: usize, S: Simd>(self, _: S, _: &[u8], _: usize, batch: &[u8]) -> u32 {
         let windows = windows::<STRIDE>(batch);
@@ -75,6 +83,10 @@ impl Binary<'_> {
 }
 
 impl Class for Text<'_> {
+    fn search<S: WithSimd>(self, search: S) -> S::Output {
+        vectors::widest(search)
+    }
+
     #[inline(always)]
     fn passed<const STRIDE: usize, S: Simd>(
         self,
@@ -217,7 +229,7 @@ pub(super) struct Next<'a, const STRIDE: usize, C> {
     pub(super) at: usize,
 }
 
-impl<const STRIDE: usize, C: Class> pulp::WithSimd for Next<'_, STRIDE, C> {
+impl<const STRIDE: usize, C: Class> WithSimd for Next<'_, STRIDE, C> {
     type Output = Passed;
 
     #[inline(always)]

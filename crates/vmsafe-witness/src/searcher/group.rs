@@ -75,12 +75,10 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     fn run<const STRIDE: usize>(&mut self, class: impl Class) {
-        // The vector instructions that this processor has.
-        let vectors = pulp::Arch::new();
         let hay = self.hay;
         let mut at = 0;
         loop {
-            let passed = vectors.dispatch(Next::<STRIDE, _> { class, hay, at });
+            let passed = class.search(Next::<STRIDE, _> { class, hay, at });
             at = passed.at;
             if passed.windows == 0 {
                 break;

@@ -1,0 +1,97 @@
+//! With which vector instructions a search runs.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use pulp::{Arch, WithSimd};
+
+use super::batch::{Binary, Next};
+use super::filter::Filter;
+use crate::masked::MaskStream;
+
+/// Runs `search` with the widest vectors of this processor.
+pub(super) fn widest<S: WithSimd>(search: S) -> S::Output {
+    Arch::new().dispatch(search)
+}
+
+/// Runs `search`, most of which is looking up windows in a table, with the vectors that are fastest
+/// at that: the widest look up twice as fast on some processors as narrower ones, and at half the
+/// speed on others.
+pub(super) fn fastest_at_looking_up<S: WithSimd>(search: S) -> S::Output {
+    if *IS_WIDE_FASTER {
+        widest(search)
+    } else {
+        narrower(search)
+    }
+}
+
+/// Runs `search` with vectors of 256 bits, if this processor has them and wider ones.
+fn narrower<S: WithSimd>(search: S) -> S::Output {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(vectors) = pulp::x86::V3::try_new() {
+        return pulp::Simd::vectorize(vectors, search);
+    }
+    widest(search)
+}
+
+/// Measured once, in some microseconds: no feature of a processor tells it.
+static IS_WIDE_FASTER: LazyLock<bool> = LazyLock::new(|| {
+    let mut masks = MaskStream::new(0);
+    let filter = Filter::with_room(1, &mut masks);
+    let hay: Vec<u8> = (0..1024)
+        .flat_map(|_| masks.next_word().to_le_bytes())
+        .collect();
+    let search = || Next::<8, _> {
+        class: Binary { filter: &filter },
+        hay: &hay,
+        at: 0,
+    };
+    let time = |run: &dyn Fn()| -> Duration {
+        let start = Instant::now();
+        run();
+        start.elapsed()
+    };
+    let mut best = [Duration::MAX; 2];
+    // In turns, so that whatever else the processor does counts for both.
+    for _ in 0..8 {
+        best[0] = best[0].min(time(&|| _ = widest(search())));
+        best[1] = best[1].min(time(&|| _ = narrower(search())));
+    }
+    best[0] <= best[1]
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::searcher::batch::BATCH;
+    use crate::searcher::windows::load;
+
+    #[test]
+    fn all_vectors_find_the_same() {
+        let mut masks = MaskStream::new(1);
+        let mut filter = Filter::with_room(100, &mut masks);
+        let hay: Vec<u8> = (0..4096)
+            .flat_map(|_| masks.next_word().to_le_bytes())
+            .collect();
+        for nth in (3..4000).step_by(391) {
+            filter.insert(load(&hay[8 * nth..]));
+        }
+        let mut at = 0;
+        let mut found = 0;
+        loop {
+            let search = || Next::<8, _> {
+                class: Binary { filter: &filter },
+                hay: &hay,
+                at,
+            };
+            let (wide, narrow) = (widest(search()), narrower(search()));
+            assert_eq!((wide.at, wide.windows), (narrow.at, narrow.windows));
+            if wide.windows == 0 {
+                break;
+            }
+            found += wide.windows.count_ones();
+            at = wide.at + 8 * BATCH;
+        }
+        assert!(found >= 11, "{found}");
+    }
+}
