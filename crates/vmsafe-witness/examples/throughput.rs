@@ -54,10 +54,10 @@ fn time(searcher: &Searcher, hay: &[u8]) -> f64 {
     all.as_secs_f64() * 1e9 / len
 }
 
-fn needles(count: usize, spell: fn(usize) -> Vec<u8>) -> Needles {
+fn needles(count: usize, len: usize, spell: fn(usize) -> Vec<u8>) -> Needles {
     let mut needles = Needles::new();
     for _ in 0..count {
-        needles.push(&spell(32)).expect("a usable needle");
+        needles.push(&spell(len)).expect("a usable needle");
     }
     needles
 }
@@ -80,12 +80,17 @@ fn main() {
         ("random bytes", random),
     ] {
         for count in [1, 100, 10_000] {
-            let needles = needles(count, spell);
+            let needles = needles(count, 32, spell);
             let name = format!("{count} of {kind}");
             tell(&name, &Searcher::new(&needles));
             let searcher = Searcher::with(&needles, &encoded);
             tell(&format!("{name}, all forms"), &searcher);
         }
+    }
+    // Too short to be looked for at every eighth byte.
+    for len in [8, 11] {
+        let searcher = Searcher::new(&needles(100, len, letters));
+        tell(&format!("100 of {len} letters"), &searcher);
     }
     let mut schedules = Wanted::default();
     schedules.schedules = true;
@@ -98,6 +103,6 @@ fn main() {
     let searcher = Searcher::with(&Needles::new(), &private_keys);
     tell("private keys", &searcher);
     let everything = Wanted::everything();
-    let searcher = Searcher::with(&needles(100, letters), &everything);
+    let searcher = Searcher::with(&needles(100, 32, letters), &everything);
     tell("100 of letters, all forms, and both", &searcher);
 }

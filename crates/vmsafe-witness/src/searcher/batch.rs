@@ -99,7 +99,17 @@ impl Class for Text<'_> {
             let own = self.any_adjacent(simd, batch);
             return own.map_or(0, |own| self.ask_adjacent(hay, at, &own));
         }
-        self.ask(&windows::<STRIDE>(batch))
+        let windows = windows::<STRIDE>(batch);
+        let is_ascii = |any, window| any | (window & Alphabet::HIGHEST == 0);
+        let is_empty = || windows.into_iter().fold(0, |any, window| any | window) == 0;
+        if !windows.into_iter().fold(false, is_ascii) || self.skip_zeros && is_empty() {
+            return 0;
+        }
+        let passes = |any, window| any | self.filter.passes(window);
+        if windows.into_iter().fold(0, passes) == 0 {
+            return 0;
+        }
+        self.ask(&windows)
     }
 }
 
