@@ -29,9 +29,15 @@ impl Masked {
     pub(crate) fn extend(&mut self, words: impl IntoIterator<Item = Word>, masks: &mut MaskStream) {
         for Word { bytes, len } in words {
             let mask = masks.next_word();
-            let masked = (bytes ^ mask).to_le_bytes();
-            self.masked.extend_from_slice(&masked[..len]);
-            self.mask.extend_from_slice(&mask.to_le_bytes()[..len]);
+            let (masked, mask) = ((bytes ^ mask).to_le_bytes(), mask.to_le_bytes());
+            // Most are whole, and of a length that is known nothing is called to copy them.
+            if len == masked.len() {
+                self.masked.extend_from_slice(&masked);
+                self.mask.extend_from_slice(&mask);
+            } else {
+                self.masked.extend_from_slice(&masked[..len]);
+                self.mask.extend_from_slice(&mask[..len]);
+            }
         }
     }
 
@@ -99,7 +105,7 @@ impl Masked {
 
 impl Drop for Masked {
     fn drop(&mut self) {
-        self.masked.zeroize();
+        // What is left tells nothing without them.
         self.mask.zeroize();
     }
 }

@@ -97,6 +97,11 @@ impl Needles {
         self.spans.get(needle.0).map(ExactSizeIterator::len)
     }
 
+    /// The bytes of all needles together.
+    pub(crate) fn total_len(&self) -> usize {
+        self.store.len()
+    }
+
     /// Two bytes that notice most mix-ups of two sets of needles, and are too few to confirm a
     /// guess. Different for each `salt`.
     #[must_use]

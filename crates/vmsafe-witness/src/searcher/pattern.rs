@@ -149,12 +149,12 @@ impl Patterns {
     }
 
     fn of(needles: &Needles, numbers: &[NeedleId], wanted: &Wanted) -> Self {
-        let lens = numbers.iter().filter_map(|needle| needles.len_of(*needle));
         let forms = if wanted.encoded { FORMS } else { 1 };
         let first = numbers.first().copied().unwrap_or(NeedleId(0));
         let mut patterns = Self {
-            store: Masked::with_room(forms * lens.sum::<usize>()),
-            all: Vec::with_capacity(forms * numbers.len()),
+            // The first part takes over all others. Room that is not used costs nothing.
+            store: Masked::with_room(forms * needles.total_len()),
+            all: Vec::with_capacity(forms * needles.len()),
             alphabet: Alphabet::default(),
             masks: needles.masks(first.0 as u64),
             needle: first,
