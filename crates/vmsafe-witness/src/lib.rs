@@ -72,6 +72,7 @@ mod sarif;
 mod scan;
 mod schedule;
 mod searcher;
+mod vectors;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use factor::{Modulus, ModulusError};

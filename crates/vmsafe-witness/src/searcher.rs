@@ -23,12 +23,12 @@ mod batch;
 mod filter;
 mod group;
 mod index;
+mod look_up;
 mod parallel;
 mod pattern;
 mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
-mod vectors;
 mod windows;
 
 use core::fmt;

@@ -12,9 +12,14 @@
 //! wherever the schedule begins, and a run of 12 bytes two adjacent ones: only aligned words need
 //! testing, and that is vector work.
 
+mod pairs;
+
 use pulp::bytemuck::pod_read_unaligned;
 
 use super::layout::Order;
+use crate::vectors::widest;
+
+use pairs::{Pairs, STEPS};
 
 /// One relation to test, and what a run of zeros would mean.
 #[derive(Debug)]
@@ -168,20 +173,28 @@ impl Relation {
 /// Calls `found` with each relation and place where an aligned word of it is zero. What it returns
 /// is the place before which this relation need not be looked at again.
 pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Relation, usize) -> usize) {
-    // The vector instructions that this processor has.
-    let vectors = pulp::Arch::new();
+    let mut pairs = Pairs::new();
     let mut report = Reporter {
         done: [0; RELATIONS.len()],
         found,
     };
     let mut at = 0;
-    loop {
-        at = vectors.dispatch(Next { hay, at });
-        let Some(chunk) = hay[at..].first_chunk() else {
-            break;
-        };
-        report.step(chunk, at);
-        at += STEP_BYTES;
+    while let Some(rest) = hay.get(at..).filter(|rest| rest.len() >= size_of::<Step>()) {
+        let count = ((rest.len() - REACH_BYTES) / STEP_BYTES).min(STEPS);
+        let pairs = &mut pairs;
+        let mut steps = widest(Steps {
+            hay: rest,
+            count,
+            pairs,
+        });
+        while steps != 0 {
+            let start = STEP_BYTES * steps.trailing_zeros() as usize;
+            if let Some(step) = rest[start..].first_chunk() {
+                report.step(step, at + start);
+            }
+            steps &= steps - 1;
+        }
+        at += count * STEP_BYTES;
     }
     // The end, made as long as a step by bytes whose sum is not zero.
     let rest = &hay[at.min(hay.len())..];
@@ -194,48 +207,50 @@ pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Relation, usize) 
     }
 }
 
-/// The search for the next step with a place to look at, or for the first that is no whole step.
-struct Next<'a> {
+/// The search for steps with a place to look at, among the first ones of `hay`: a bit for each.
+struct Steps<'a> {
     hay: &'a [u8],
-    at: usize,
+    count: usize,
+    pairs: &'a mut Pairs,
 }
 
-impl pulp::WithSimd for Next<'_> {
-    type Output = usize;
+impl pulp::WithSimd for Steps<'_> {
+    type Output = u64;
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, simd: S) -> usize {
-        let mut at = self.at;
-        while let Some(step) = self.hay[at..].first_chunk() {
-            // Most steps fail the first question, and most of the others the second.
-            if any::<false, S>(simd, step) && !is_empty(step) && any::<true, S>(simd, step) {
-                break;
+    fn with_simd<S: pulp::Simd>(self, simd: S) -> u64 {
+        let mut suspects = self.pairs.suspects(simd, self.hay, self.count);
+        let mut steps = 0;
+        while suspects != 0 {
+            let nth = suspects.trailing_zeros() as usize;
+            suspects &= suspects - 1;
+            if let Some(step) = self.hay[STEP_BYTES * nth..].first_chunk() {
+                steps |= u64::from(!is_empty(step) && has_place(simd, step)) << nth;
             }
-            at += STEP_BYTES;
         }
-        at
+        steps
     }
 }
 
 #[inline(always)]
 fn is_empty(step: &Step) -> bool {
-    step.iter().fold(0, |any, byte| any | byte) == 0
+    let words = step.as_chunks().0.iter();
+    words.fold(0, |any, word| any | u64::from_ne_bytes(*word)) == 0
 }
 
-/// Whether a sum of any relation is zero; with `PLACES`, whether there is a place that
-/// [`Relation::places`] tells.
+/// Whether there is a place that [`Relation::places`] tells.
 #[inline(always)]
-fn any<const PLACES: bool, S: pulp::Simd>(simd: S, step: &Step) -> bool {
+fn has_place<S: pulp::Simd>(simd: S, step: &Step) -> bool {
     let mut least = simd.splat_u32s(u32::MAX);
     let mut base = 0;
     while base < STEP_BYTES {
         // One by one: only so are the distances known to the compiler.
-        least = simd.min_u32s(least, RELATIONS[0].test::<PLACES, S>(simd, step, base));
-        least = simd.min_u32s(least, RELATIONS[1].test::<PLACES, S>(simd, step, base));
-        least = simd.min_u32s(least, RELATIONS[2].test::<PLACES, S>(simd, step, base));
-        least = simd.min_u32s(least, RELATIONS[3].test::<PLACES, S>(simd, step, base));
-        least = simd.min_u32s(least, RELATIONS[4].test::<PLACES, S>(simd, step, base));
-        least = simd.min_u32s(least, RELATIONS[5].test::<PLACES, S>(simd, step, base));
+        least = simd.min_u32s(least, RELATIONS[0].test::<S>(simd, step, base));
+        least = simd.min_u32s(least, RELATIONS[1].test::<S>(simd, step, base));
+        least = simd.min_u32s(least, RELATIONS[2].test::<S>(simd, step, base));
+        least = simd.min_u32s(least, RELATIONS[3].test::<S>(simd, step, base));
+        least = simd.min_u32s(least, RELATIONS[4].test::<S>(simd, step, base));
+        least = simd.min_u32s(least, RELATIONS[5].test::<S>(simd, step, base));
         base += 4 * S::U32_LANES;
     }
     let zeros = simd.equal_u32s(least, simd.splat_u32s(0));
@@ -243,41 +258,25 @@ fn any<const PLACES: bool, S: pulp::Simd>(simd: S, step: &Step) -> bool {
 }
 
 impl Relation {
-    /// As many words as a vector holds, from `base` of a step on: zero where a sum is, or a place.
+    /// As many words as a vector holds, from `base` of a step on: zero where a place is.
     #[inline(always)]
-    fn test<const PLACES: bool, S: pulp::Simd>(
-        &self,
-        simd: S,
-        step: &Step,
-        base: usize,
-    ) -> S::u32s {
-        if !PLACES {
-            return self.sum_or::<false, S>(simd, step, base);
-        }
-        let first = self.sum_or::<true, S>(simd, step, base);
+    fn test<S: pulp::Simd>(&self, simd: S, step: &Step, base: usize) -> S::u32s {
+        let first = self.full_sums(simd, step, base);
         if self.run < PAIR {
             return first;
         }
-        simd.or_u32s(first, self.sum_or::<true, S>(simd, step, base + 4))
+        simd.or_u32s(first, self.full_sums(simd, step, base + 4))
     }
 
-    /// The sums; with `FULL`, something else than zero where one of the three words is zero.
+    /// The sums, and something else than zero where one of the three words is zero.
     #[inline(always)]
-    fn sum_or<const FULL: bool, S: pulp::Simd>(
-        &self,
-        simd: S,
-        step: &Step,
-        base: usize,
-    ) -> S::u32s {
+    fn full_sums<S: pulp::Simd>(&self, simd: S, step: &Step, base: usize) -> S::u32s {
         let words = |distance: usize| -> S::u32s {
             let start = base + 4 * distance;
             pod_read_unaligned(&step[start..start + 4 * S::U32_LANES])
         };
         let (one, two, three) = (words(0), words(self.a), words(self.b));
         let sum = simd.xor_u32s(simd.xor_u32s(one, two), three);
-        if !FULL {
-            return sum;
-        }
         let least = simd.min_u32s(one, simd.min_u32s(two, three));
         let is_empty = simd.equal_u32s(least, simd.splat_u32s(0));
         simd.select_u32s(is_empty, simd.splat_u32s(u32::MAX), sum)

@@ -52,6 +52,21 @@ fn finds_every_layout_at_every_byte_offset() {
 }
 
 #[test]
+fn finds_every_layout_across_what_is_looked_through_at_once() {
+    for (seed, layout) in (1..).zip(layouts()) {
+        let (image, _) = image(&layout, seed);
+        let around = noise(20_000, seed + 99);
+        for offset in 8192 - 300..8192 + 60 {
+            let end = offset + image.len();
+            let hay = [&around[..offset], &image, &around[end..]].concat();
+            let found = find_schedules(0, &hay);
+            let offsets: Vec<u64> = found.iter().map(|hit| hit.offset).collect();
+            assert_eq!(offsets, [offset as u64], "{layout:?}");
+        }
+    }
+}
+
+#[test]
 fn finds_schedules_at_the_very_start_and_end_and_side_by_side() {
     for (seed, layout) in (1..).zip(layouts()) {
         let (one, _) = image(&layout, seed);

@@ -5,8 +5,9 @@ use pulp::{Simd, WithSimd};
 
 use super::alphabet::Alphabet;
 use super::filter::Filter;
-use super::vectors;
+use super::look_up::fastest_at_looking_up;
 use super::windows::{WINDOW, load};
+use crate::vectors::widest;
 
 /// How many windows are looked at before the first branch.
 pub(super) const BATCH: usize = 8;
@@ -58,7 +59,7 @@ pub(super) struct Text<'a> {
 
 impl Class for Binary<'_> {
     fn search<S: WithSimd>(self, search: S) -> S::Output {
-        vectors::fastest_at_looking_up(search)
+        fastest_at_looking_up(search)
     }
 
     #[inline(always)]
@@ -84,7 +85,7 @@ impl Binary<'_> {
 
 impl Class for Text<'_> {
     fn search<S: WithSimd>(self, search: S) -> S::Output {
-        vectors::widest(search)
+        widest(search)
     }
 
     #[inline(always)]

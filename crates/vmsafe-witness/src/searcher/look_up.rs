@@ -1,18 +1,14 @@
-//! With which vector instructions a search runs.
+//! Which vector instructions look up fastest.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use pulp::{Arch, WithSimd};
+use pulp::WithSimd;
 
 use super::batch::{Binary, Next};
 use super::filter::Filter;
 use crate::masked::MaskStream;
-
-/// Runs `search` with the widest vectors of this processor.
-pub(super) fn widest<S: WithSimd>(search: S) -> S::Output {
-    Arch::new().dispatch(search)
-}
+use crate::vectors::{narrower, widest};
 
 /// Runs `search`, most of which is looking up windows in a table, with the vectors that are fastest
 /// at that: the widest look up twice as fast on some processors as narrower ones, and at half the
@@ -23,15 +19,6 @@ pub(super) fn fastest_at_looking_up<S: WithSimd>(search: S) -> S::Output {
     } else {
         narrower(search)
     }
-}
-
-/// Runs `search` with vectors of 256 bits, if this processor has them and wider ones.
-fn narrower<S: WithSimd>(search: S) -> S::Output {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(vectors) = pulp::x86::V3::try_new() {
-        return pulp::Simd::vectorize(vectors, search);
-    }
-    widest(search)
 }
 
 /// Measured once, in some microseconds: no feature of a processor tells it.
@@ -65,6 +52,7 @@ mod tests {
     use super::*;
     use crate::searcher::batch::BATCH;
     use crate::searcher::windows::load;
+    use crate::vectors;
 
     #[test]
     fn all_vectors_find_the_same() {
@@ -84,13 +72,15 @@ mod tests {
                 hay: &hay,
                 at,
             };
-            let (wide, narrow) = (widest(search()), narrower(search()));
-            assert_eq!((wide.at, wide.windows), (narrow.at, narrow.windows));
-            if wide.windows == 0 {
+            let [first, others @ ..] = vectors::all(search);
+            for other in others {
+                assert_eq!((first.at, first.windows), (other.at, other.windows));
+            }
+            if first.windows == 0 {
                 break;
             }
-            found += wide.windows.count_ones();
-            at = wide.at + 8 * BATCH;
+            found += first.windows.count_ones();
+            at = first.at + 8 * BATCH;
         }
         assert!(found >= 11, "{found}");
     }
