@@ -51,10 +51,16 @@ pub(crate) struct ScanArgs {
     /// Look for the needles also reversed, in hexadecimal, base64 and UTF-16.
     #[arg(long)]
     encoded: bool,
-    /// Look for keys that are not known: AES key schedules of every layout, and private keys in
-    /// DER, PEM, OpenSSH, OpenPGP and age.
-    #[arg(long)]
-    keys: bool,
+    /// Look for keys that are not known, of these kinds [default: all].
+    #[arg(
+        long,
+        value_name = "KINDS",
+        num_args = 0..=1,
+        require_equals = true,
+        value_delimiter = ',',
+        default_missing_value = "aes,private"
+    )]
+    keys: Vec<Unknown>,
     /// Look for the primes of this RSA public key, as numbers in memory: PEM, DER, or an ssh-rsa
     /// line.
     #[arg(long, value_name = "FILE")]
@@ -83,6 +89,15 @@ pub(crate) struct ScanArgs {
     targets: Vec<Target>,
 }
 
+/// Keys that nobody names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Unknown {
+    /// AES keys, by their key schedules, of every length and layout.
+    Aes,
+    /// Private keys in DER, PEM, OpenSSH, OpenPGP and age.
+    Private,
+}
+
 /// Whether compressed streams are opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Decompress {
@@ -97,6 +112,7 @@ Examples:
   vmsafe scan --needle-file needles.txt core disk.img
   vmsafe scan --needle-file needles.txt --encoded mail.mbox
   vmsafe scan --keys core.gz
+  sudo vmsafe scan --keys=aes /dev/vda
   sudo vmsafe scan --keys --needle-file needles.txt /dev/sda2 /swapfile
   sudo vmsafe scan --public-key server.crt.pub pid:4711
   sudo vmsafe scan --keys --resume disk.scan /dev/sda
@@ -108,7 +124,7 @@ Exit codes: 0 clean, 1 found, 2 usage or I/O error, 3 something could not be sea
 
 pub(crate) fn run(args: &ScanArgs, out: &Output) -> anyhow::Result<Exit> {
     let (fd, file) = (args.needle_fd, args.needle_file.as_deref());
-    let keys_alone = args.keys || !args.public_key.is_empty();
+    let keys_alone = !args.keys.is_empty() || !args.public_key.is_empty();
     ensure!(
         !args.targets.contains(&Target::Input) || !intake::is_input(fd, file, keys_alone),
         "standard input cannot be both needles and target: give --needle-file or --needle-fd"
@@ -141,8 +157,8 @@ impl ScanArgs {
     fn wanted(&self, moduli: Vec<Modulus>) -> Wanted {
         let mut wanted = Wanted::default();
         wanted.encoded = self.encoded;
-        wanted.schedules = self.keys;
-        wanted.private_keys = self.keys;
+        wanted.schedules = self.keys.contains(&Unknown::Aes);
+        wanted.private_keys = self.keys.contains(&Unknown::Private);
         wanted.moduli = moduli;
         wanted
     }
@@ -152,7 +168,8 @@ impl ScanArgs {
             needles,
             mark,
             encoded: self.encoded,
-            keys: self.keys,
+            schedules: self.keys.contains(&Unknown::Aes),
+            private_keys: self.keys.contains(&Unknown::Private),
             // Public numbers, as they are.
             moduli: moduli
                 .iter()

@@ -179,13 +179,23 @@ impl Stage {
             engines.push(self.engine(work, "vmsafe", &plain, Some(places)));
             engines.push(self.engine(work, "vmsafe, all forms", &encoded, Some(places)));
         }
-        let keys = format!("{vmsafe} scan --json --keys");
-        engines.push(self.engine("unknown keys", "vmsafe", &keys, None));
+        for (work, kinds) in [
+            ("key schedules", "=aes"),
+            ("private keys", "=private"),
+            ("unknown keys", ""),
+        ] {
+            let keys = format!("{vmsafe} scan --json --keys{kinds}");
+            engines.push(self.engine(work, "vmsafe", &keys, None));
+        }
         let needles = self.file("needles", 100);
         let both = format!("{vmsafe} scan --json --keys --encoded --needle-file {needles}");
         engines.push(self.engine("all at once", "vmsafe", &both, Some(1000)));
-        for tool in ["aeskeyfind", "rsakeyfind", "findaes"] {
-            let engine = self.engine("unknown keys", tool, tool, None);
+        for (work, tool) in [
+            ("key schedules", "aeskeyfind"),
+            ("key schedules", "findaes"),
+            ("private keys", "rsakeyfind"),
+        ] {
+            let engine = self.engine(work, tool, tool, None);
             engines.push(engine.on(self.small.path(), self.sizes.1));
         }
         engines.push(self.bulk_extractor());
@@ -220,7 +230,7 @@ impl Stage {
     fn bulk_extractor(&self) -> Engine {
         let out = self.dir.path().join("bulk").display().to_string();
         let command = format!("bulk_extractor -q -Z -x all -e aes -o {out}");
-        let engine = self.engine("unknown keys", "bulk_extractor", &command, None);
+        let engine = self.engine("key schedules", "bulk_extractor", &command, None);
         engine.on(self.small.path(), self.sizes.1)
     }
 }

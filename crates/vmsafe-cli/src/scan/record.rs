@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 use vmsafe_witness::{Checkpoint, Needles, Report};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What was asked: an answer to another question cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,8 @@ pub(super) struct Question {
     pub(super) needles: usize,
     pub(super) mark: u16,
     pub(super) encoded: bool,
-    pub(super) keys: bool,
+    pub(super) schedules: bool,
+    pub(super) private_keys: bool,
     pub(super) moduli: Vec<String>,
     pub(super) decompress: bool,
 }

@@ -93,6 +93,30 @@ fn a_schedule_is_found_in_every_layout_with_one_fingerprint() {
 }
 
 #[test]
+fn one_kind_of_key_can_be_sought_alone() {
+    let stage = Stage::new();
+    let path = stage.dir.path().join("both");
+    let pem = fs::read(&key_files()[0]).unwrap();
+    fs::write(&path, [&noise(1000)[..], &schedule(), &pem].concat()).unwrap();
+    let kinds = |option: &str| {
+        let said = run(["scan", "--json", option, arg(&path)]);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        let json = said.json();
+        let findings = json["findings"].as_array().unwrap().iter();
+        findings
+            .map(|finding| finding["form"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("--keys"), ["schedule", "pem"]);
+    assert_eq!(kinds("--keys=private,aes"), ["schedule", "pem"]);
+    assert_eq!(kinds("--keys=aes"), ["schedule"]);
+    assert_eq!(kinds("--keys=private"), ["pem"]);
+    let said = run(["scan", "--keys=rsa", arg(&path)]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(said.err.contains("aes, private"), "{said:?}");
+}
+
+#[test]
 fn noise_holds_no_key_and_needs_no_needle() {
     let stage = Stage::new();
     let path = stage.dir.path().join("noise");
