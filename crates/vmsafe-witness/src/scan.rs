@@ -28,10 +28,11 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::buffer::{Buffer, PAGE};
+use crate::buffer::Buffer;
 use crate::checkpoint::Checkpoint;
 use crate::report::{Found, Gap, Progress, Report};
 use crate::searcher::Searcher;
+use crate::vectors::is_empty;
 
 use pieces::clamp;
 pub(crate) use pieces::{Piece, Pieces, Step};
@@ -432,9 +433,8 @@ fn finish(searcher: &Searcher, position: u64, step: Step, buffer: &Buffer) -> Do
 /// a schedule that ends behind the piece.
 fn newly_found(searcher: &Searcher, piece: &Piece, buffer: &Buffer) -> Found {
     let bytes = piece.bytes(buffer);
-    // Much of any disk is empty, and there is nothing that zeros alone could be.
-    let is_empty = |page: &[u8]| page.iter().fold(0, |any, byte| any | byte) == 0;
-    if bytes.chunks(PAGE).all(is_empty) {
+    // There is nothing that zeros alone could be.
+    if is_empty(bytes) {
         return Found::default();
     }
     let end = piece.offset + bytes.len() as u64;
