@@ -7,7 +7,7 @@
 //! The end of what it prints is a table of what is asked for: ratios, and whether they hold.
 //!
 //! The file is half random bytes, a quarter zeros, a quarter programs of this machine. The engines
-//! take turns and read from the page cache; medians are told, for wall time and for processor time.
+//! take turns in any order, and read from the page cache; medians are told, for wall time and for processor time.
 //! An engine that does not find what stands there ends the run with an error; one that is not on
 //! this machine is named. The slowest tools read a smaller file of the same make.
 
@@ -67,15 +67,24 @@ fn main() -> anyhow::Result<()> {
         there
     });
     for round in 0..=args.rounds {
-        for engine in &mut engines {
+        // What ran just before has warmed the processor, or its caches.
+        for nth in shuffled(engines.len())? {
             // The first round warms the page cache, and is not counted.
-            engine.run(round > 0)?;
+            engines[nth].run(round > 0)?;
         }
         eprintln!("round {round} of {}", args.rounds);
     }
     tell(&engines, args.json);
     verdict::tell(&engines, args.json);
     Ok(())
+}
+
+/// The numbers below `count` in any order.
+fn shuffled(count: usize) -> anyhow::Result<Vec<usize>> {
+    let keyed = (0..count).map(|nth| Ok((getrandom::u64()?, nth)));
+    let mut keyed = keyed.collect::<anyhow::Result<Vec<_>>>()?;
+    keyed.sort_unstable();
+    Ok(keyed.into_iter().map(|(_, nth)| nth).collect())
 }
 
 /// The files that are searched, and those that hold what is sought.
