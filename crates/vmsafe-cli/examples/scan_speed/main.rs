@@ -7,7 +7,8 @@
 //! The end of what it prints is a table of what is asked for: ratios, and whether they hold.
 //!
 //! The file is half random bytes, a quarter zeros, a quarter programs of this machine. The engines
-//! take turns in any order, and read from the page cache; medians are told, for wall time and for processor time.
+//! take turns in any order, and read from the page cache; medians are told, for wall time and for
+//! processor time.
 //! An engine that does not find what stands there ends the run with an error; one that is not on
 //! this machine is named. The slowest tools read a smaller file of the same make.
 
