@@ -8,6 +8,7 @@ mod age;
 mod der;
 mod expression;
 mod markers;
+mod nibbles;
 mod openpgp;
 mod openssh;
 mod pem;

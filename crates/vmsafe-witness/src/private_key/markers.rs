@@ -4,9 +4,9 @@
 //! sought, all at once by vector instructions; the others are asked where both stand.
 
 use pulp::bytemuck::{cast, cast_slice, pod_read_unaligned};
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, NullaryFnOnce, Scalar256b};
 
-use crate::vectors::widest;
+use super::nibbles::Nibbles;
 
 /// Bytes that a format cannot do without.
 #[derive(Debug)]
@@ -57,46 +57,65 @@ const MARKERS: [Marker; 11] = [
     marker(super::age::PREFIX, 10, Format::Age),
 ];
 
-/// Pairs that differ in some bits only: each byte under its mask.
-#[derive(Clone, Copy)]
+/// Pairs of one of the first bytes and one of the second.
 struct Class {
-    masks: [u8; 2],
-    bytes: [u8; 2],
+    firsts: &'static [u8],
+    seconds: &'static [u8],
 }
 
-const fn class(bytes: [u8; 2], masks: [u8; 2]) -> Class {
-    Class { masks, bytes }
+const fn class(firsts: &'static [u8], seconds: &'static [u8]) -> Class {
+    Class { firsts, seconds }
 }
 
-const ALL: u8 = 0xff;
-
-/// All pairs of the markers, and few others.
-const CLASSES: [Class; 5] = [
-    // Small numbers before a 1: 2, 3, 6.
-    class([2, 1], [0xfa, ALL]),
-    class([0x11, 1], [ALL, ALL]),
-    class([0x2b, 0x81], [ALL, ALL]),
-    class(*b"1:", [ALL, ALL]),
-    // A hyphen before a letter: B, K, k.
-    class(*b"-B", [ALL, 0xd6]),
+/// All pairs of the markers. The bytes of a class agree in one of their halves, so that the tables
+/// hold no other pair.
+const CLASSES: [Class; 6] = [
+    class(&[2, 3, 6], &[1]),
+    class(&[0x11], &[1]),
+    class(&[0x2b], &[0x81]),
+    class(b"1", b":"),
+    class(b"-", b"B"),
+    class(b"-", b"Kk"),
 ];
 
-impl Class {
-    /// Zero where a pair of this class begins.
-    #[inline(always)]
-    fn test<S: Simd>(self, simd: S, [one, two]: [S::u8s; 2]) -> S::u8s {
-        simd.or_u8s(self.differs(simd, 0, one), self.differs(simd, 1, two))
-    }
+/// A bit for each class that a byte may belong to, by its lower and by its upper four bits.
+struct Tables {
+    lower: [u8; 16],
+    upper: [u8; 16],
+}
 
-    /// Zero where the first or second of such a pair could be.
-    #[inline(always)]
-    fn differs<S: Simd>(self, simd: S, nth: usize, bytes: S::u8s) -> S::u8s {
-        let wanted = simd.splat_u8s(self.bytes[nth]);
-        if self.masks[nth] == ALL {
-            return simd.xor_u8s(bytes, wanted);
+const FIRST: Tables = tables(true);
+const SECOND: Tables = tables(false);
+
+const fn tables(first: bool) -> Tables {
+    let mut tables = Tables {
+        lower: [0; 16],
+        upper: [0; 16],
+    };
+    let mut number = 0;
+    while number < CLASSES.len() {
+        let Class { firsts, seconds } = CLASSES[number];
+        let bytes = if first { firsts } else { seconds };
+        let mut nth = 0;
+        while nth < bytes.len() {
+            tables.lower[(bytes[nth] & 15) as usize] |= 1 << number;
+            tables.upper[(bytes[nth] >> 4) as usize] |= 1 << number;
+            nth += 1;
         }
-        let mask = simd.splat_u8s(self.masks[nth]);
-        simd.xor_u8s(simd.and_u8s(bytes, mask), wanted)
+        number += 1;
+    }
+    tables
+}
+
+impl Tables {
+    /// The classes that each byte may belong to.
+    #[inline(always)]
+    fn classes<S: Nibbles>(&self, simd: S, bytes: S::u64s) -> S::u8s {
+        let mask = simd.splat_u8s(15);
+        let shifted = simd.wrapping_dyn_shr_u32s(cast(bytes), simd.splat_u32s(4));
+        let lower = simd.look_up(self.lower, simd.and_u8s(cast(bytes), mask));
+        let upper = simd.look_up(self.upper, simd.and_u8s(cast(shifted), mask));
+        simd.and_u8s(lower, upper)
     }
 }
 
@@ -108,12 +127,12 @@ type Step = [u8; STEP + 1];
 pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Marker, usize)) {
     let mut at = 0;
     while at < hay.len() {
-        let passed = widest(Next { hay, at });
+        let passed = next(hay, at);
         for (nth, mut places) in (0..).zip(passed.places) {
             while places != 0 {
-                let place = 8 * nth + places.trailing_zeros() as usize / 8;
-                ask(hay, passed.at + place, found);
-                places &= places - 1;
+                let place = places.trailing_zeros() as usize / 8;
+                ask(hay, passed.at + 8 * nth + place, found);
+                places &= !(0xff << (8 * place));
             }
         }
         at = passed.at + STEP;
@@ -150,91 +169,93 @@ const PAIRS: [u16; MARKERS.len()] = {
 };
 
 /// The search for the next step with pairs of some class.
-struct Next<'a> {
+struct Next<'a, S> {
+    simd: S,
     hay: &'a [u8],
     at: usize,
 }
 
 /// A step, and where in it a pair may begin.
+#[derive(PartialEq, Eq, Debug)]
 struct Passed {
     at: usize,
-    /// The highest bit of a byte tells.
+    /// Of each byte the classes.
     places: [u64; STEP / 8],
 }
 
-impl WithSimd for Next<'_> {
+/// The first step from `at` on with pairs of some class, or less than a step.
+fn next(hay: &[u8], at: usize) -> Passed {
+    match Arch::new() {
+        #[cfg(target_arch = "x86_64")]
+        Arch::V4(simd) => simd.vectorize(Next { simd, hay, at }),
+        #[cfg(target_arch = "x86_64")]
+        Arch::V3(simd) => simd.vectorize(Next { simd, hay, at }),
+        #[cfg(target_arch = "aarch64")]
+        Arch::Neon(simd) => simd.vectorize(Next { simd, hay, at }),
+        _ => Next {
+            simd: Scalar256b,
+            hay,
+            at,
+        }
+        .call(),
+    }
+}
+
+impl<S: Nibbles> NullaryFnOnce for Next<'_, S> {
     type Output = Passed;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Passed {
+    fn call(self) -> Passed {
         let mut at = self.at;
         while let Some(step) = self.hay[at..].first_chunk() {
-            if has_pair(simd, step) {
-                let places = places(simd, step);
+            if has_pair(self.simd, step) {
+                let places = places(self.simd, step);
                 return Passed { at, places };
             }
             at += STEP;
         }
         // Less than a step is asked byte by byte.
-        let places = [u64::MAX / 0xff * 0x80; STEP / 8];
+        let places = [u64::MAX; STEP / 8];
         Passed { at, places }
     }
 }
 
 #[inline(always)]
-fn has_pair<S: Simd>(simd: S, step: &Step) -> bool {
-    let mut least = simd.splat_u8s(ALL);
+fn has_pair<S: Nibbles>(simd: S, step: &Step) -> bool {
+    let mut any = simd.splat_u8s(0);
     for at in (0..STEP).step_by(S::U8_LANES) {
-        least = simd.min_u8s(least, differences(simd, &step[at..]));
+        any = simd.or_u8s(any, classes(simd, &step[at..]));
     }
-    let zeros = [zeros(simd, least)];
-    let zeros: &[u64] = cast_slice(&zeros);
-    zeros.iter().fold(0, |any, zeros| any | zeros) != 0
+    let any: [S::u64s; 1] = [cast(any)];
+    cast_slice(&any)
+        .iter()
+        .fold(0, |any, word: &u64| any | word)
+        != 0
 }
 
 #[inline(always)]
-fn places<S: Simd>(simd: S, step: &Step) -> [u64; STEP / 8] {
+fn places<S: Nibbles>(simd: S, step: &Step) -> [u64; STEP / 8] {
     let mut all = [0; STEP / 8];
     for (nth, places) in all.chunks_exact_mut(S::U64_LANES).enumerate() {
-        let zeros = zeros(simd, differences(simd, &step[nth * S::U8_LANES..]));
-        places.copy_from_slice(cast_slice(&[zeros]));
+        let classes: S::u64s = cast(classes(simd, &step[nth * S::U8_LANES..]));
+        places.copy_from_slice(cast_slice(&[classes]));
     }
     all
 }
 
-/// The highest bit of each byte that is zero.
+/// The classes of the pairs that begin in the first bytes, as many as a vector holds.
 #[inline(always)]
-fn zeros<S: Simd>(simd: S, bytes: S::u8s) -> S::u64s {
-    // It is set in a zero less one, and was not before.
-    let less = simd.sub_u8s(bytes, simd.splat_u8s(1));
-    let fell = simd.and_u8s(less, simd.not_u8s(bytes));
-    cast(simd.and_u8s(fell, simd.splat_u8s(0x80)))
-}
-
-/// Zero where a pair of any class begins in the first bytes, as many as a vector holds.
-#[inline(always)]
-fn differences<S: Simd>(simd: S, bytes: &[u8]) -> S::u8s {
-    let pair = [load(simd, bytes), load(simd, &bytes[1..])];
-    let mut least = simd.splat_u8s(ALL);
-    // One by one: only so are they known to the compiler.
-    least = simd.min_u8s(least, CLASSES[0].test(simd, pair));
-    least = simd.min_u8s(least, CLASSES[1].test(simd, pair));
-    least = simd.min_u8s(least, CLASSES[2].test(simd, pair));
-    least = simd.min_u8s(least, CLASSES[3].test(simd, pair));
-    simd.min_u8s(least, CLASSES[4].test(simd, pair))
-}
-
-/// As many bytes as a vector holds, read as words: single bytes the compiler would put together one
-/// by one.
-#[inline(always)]
-fn load<S: Simd>(_: S, bytes: &[u8]) -> S::u8s {
-    cast(pod_read_unaligned::<S::u64s>(&bytes[..S::U8_LANES]))
+fn classes<S: Nibbles>(simd: S, bytes: &[u8]) -> S::u8s {
+    // They are read as words: single bytes the compiler would put together one by one.
+    let first = pod_read_unaligned(&bytes[..S::U8_LANES]);
+    let second = pod_read_unaligned(&bytes[1..=S::U8_LANES]);
+    let first = FIRST.classes(simd, first);
+    simd.and_u8s(first, SECOND.classes(simd, second))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vectors;
 
     #[test]
     fn finds_each_marker_at_each_place() {
@@ -260,19 +281,23 @@ mod tests {
     }
 
     #[test]
-    fn every_marker_has_its_pair_in_a_class() {
-        for marker in &MARKERS {
-            let pair = &marker.bytes[marker.pair..marker.pair + 2];
-            let holds = |class: &Class| {
-                let masked = |nth: usize| pair[nth] & class.masks[nth] == class.bytes[nth];
-                masked(0) && masked(1)
-            };
-            assert_eq!(
-                CLASSES.iter().filter(|class| holds(class)).count(),
-                1,
-                "{marker:?}"
-            );
+    fn a_class_is_of_the_pairs_of_markers_alone() {
+        let mut pairs = Vec::new();
+        for first in 0..=0xff {
+            for second in 0..=0xff {
+                let mut hay = [0xee; STEP + 1];
+                hay[40..42].copy_from_slice(&[first, second]);
+                if next(&hay, 0).at == 0 && next(&hay, 0).places != [u64::MAX; STEP / 8] {
+                    pairs.push(u16::from_ne_bytes([first, second]));
+                }
+            }
         }
+        let mut sought = PAIRS.to_vec();
+        for list in [&mut pairs, &mut sought] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        assert_eq!(pairs, sought);
     }
 
     #[test]
@@ -287,13 +312,31 @@ mod tests {
         let mut at = 0;
         let mut count = 0;
         while at + STEP < hay.len() {
-            let [first, others @ ..] = vectors::all(|| Next { hay: &hay, at });
-            for other in others {
-                assert_eq!((first.at, first.places), (other.at, other.places));
+            let found = next(&hay, at);
+            let simd = Scalar256b;
+            assert_eq!(
+                found,
+                Next {
+                    simd,
+                    hay: &hay,
+                    at
+                }
+                .call()
+            );
+            #[cfg(target_arch = "x86_64")]
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                assert_eq!(
+                    found,
+                    simd.vectorize(Next {
+                        simd,
+                        hay: &hay,
+                        at
+                    })
+                );
             }
-            let places = first.places.iter().map(|places| places.count_ones());
-            count += places.sum::<u32>();
-            at = first.at + STEP;
+            let bytes = found.places.iter().flat_map(|places| places.to_le_bytes());
+            count += bytes.filter(|classes| *classes != 0).count();
+            at = found.at + STEP;
         }
         assert!(count > 400, "{count}");
     }
