@@ -128,7 +128,9 @@ pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Marker, usize)) {
     let mut at = 0;
     while at < hay.len() {
         let passed = next(hay, at);
-        for (nth, mut places) in (0..).zip(passed.places) {
+        for (nth, places) in (0..).zip(passed.places) {
+            // The first byte the lowest.
+            let mut places = places.to_le();
             while places != 0 {
                 let place = places.trailing_zeros() as usize / 8;
                 ask(hay, passed.at + 8 * nth + place, found);

@@ -1,6 +1,6 @@
 //! The loop that all bytes go through: which windows may be a needle's?
 
-use pulp::bytemuck::{cast_slice, pod_read_unaligned};
+use pulp::bytemuck::{cast, cast_slice, pod_read_unaligned};
 use pulp::{Simd, WithSimd};
 
 use super::alphabet::Alphabet;
@@ -9,20 +9,23 @@ use super::look_up::fastest_at_looking_up;
 use super::windows::{WINDOW, load};
 use crate::vectors::widest;
 
-/// How many windows are looked at before the first branch.
-pub(super) const BATCH: usize = 8;
+/// How many windows are looked at before the first branch, if they do not overlap.
+const BATCH: usize = 8;
 
 /// A batch with windows that pass.
 pub(super) struct Passed {
     pub(super) at: usize,
     /// A bit for each window that passed; none at the first place where no whole batch is left.
-    pub(super) windows: u32,
+    pub(super) windows: u64,
 }
 
 /// Which windows are looked for.
 pub(super) trait Class: Copy {
     /// Runs the search with the vector instructions that suit it.
     fn search<S: WithSimd>(self, search: S) -> S::Output;
+
+    /// The bytes of a batch, in which its windows begin.
+    fn bytes(self, stride: usize) -> usize;
 
     /// A bit for each of the windows from `at` on that may be in the filter. They lie in `batch`.
     fn passed<const STRIDE: usize, S: Simd>(
@@ -31,7 +34,7 @@ pub(super) trait Class: Copy {
         hay: &[u8],
         at: usize,
         batch: &[u8],
-    ) -> u32;
+    ) -> u64;
 }
 
 #[inline(always)]
@@ -63,7 +66,12 @@ impl Class for Binary<'_> {
     }
 
     #[inline(always)]
-    fn passed<const STRIDE: usize, S: Simd>(self, _: S, _: &[u8], _: usize, batch: &[u8]) -> u32 {
+    fn bytes(self, stride: usize) -> usize {
+        BATCH * stride
+    }
+
+    #[inline(always)]
+    fn passed<const STRIDE: usize, S: Simd>(self, _: S, _: &[u8], _: usize, batch: &[u8]) -> u64 {
         let windows = windows::<STRIDE>(batch);
         let passes = |any, &window| any | self.filter.passes(window);
         if windows.iter().fold(0, passes) == 0 {
@@ -75,11 +83,9 @@ impl Class for Binary<'_> {
 
 impl Binary<'_> {
     #[inline(never)]
-    fn ask(self, windows: &[u64; BATCH]) -> u32 {
-        let each = windows.iter().enumerate();
-        each.fold(0, |bits, (nth, window)| {
-            bits | u32::from(self.filter.passes_all(*window)) << nth
-        })
+    fn ask(self, windows: &[u64; BATCH]) -> u64 {
+        let passes = |nth: &usize| self.filter.passes_all(windows[*nth]);
+        bits((0..BATCH).filter(passes))
     }
 }
 
@@ -89,30 +95,29 @@ impl Class for Text<'_> {
     }
 
     #[inline(always)]
+    fn bytes(self, _: usize) -> usize {
+        BATCH * WINDOW
+    }
+
+    #[inline(always)]
     fn passed<const STRIDE: usize, S: Simd>(
         self,
         simd: S,
         hay: &[u8],
         at: usize,
         batch: &[u8],
-    ) -> u32 {
+    ) -> u64 {
         if STRIDE == WINDOW {
             let own = self.any_adjacent(simd, batch);
             return own.map_or(0, |own| self.ask_adjacent(hay, at, &own));
         }
-        let windows = windows::<STRIDE>(batch);
-        let is_ascii = |any, window| any | (window & Alphabet::HIGHEST == 0);
-        let is_empty = || windows.into_iter().fold(0, |any, window| any | window) == 0;
-        if !windows.into_iter().fold(false, is_ascii) || self.skip_zeros && is_empty() {
-            return 0;
-        }
-        let passes = |any, window| any | self.filter.passes(window);
-        if windows.into_iter().fold(0, passes) == 0 {
-            return 0;
-        }
-        self.ask(&windows)
+        let own = self.any_half(simd, batch);
+        own.map_or(0, |own| self.ask_runs(batch, STRIDE, &own))
     }
 }
+
+/// What is told of half a window whose bytes are all of the alphabet.
+const HALF: u32 = 0x8080_8080;
 
 /// What a vector tells of several windows.
 #[inline(always)]
@@ -157,16 +162,36 @@ impl Text<'_> {
         is_any(simd, is_held).then_some(all)
     }
 
-    /// Asks the filter about those of `windows` that can be a needle's.
+    /// Which bytes of a batch are of the alphabet, if all of any half window are: so it is where a
+    /// window of the alphabet lies, wherever that begins.
+    #[inline(always)]
+    fn any_half<S: Simd>(self, simd: S, batch: &[u8]) -> Option<[u64; BATCH]> {
+        let whole = simd.splat_u32s(HALF);
+        let mut is_held = simd.equal_u32s(whole, simd.splat_u32s(0));
+        let mut all = [0; BATCH];
+        for nth in (0..BATCH).step_by(S::U64_LANES) {
+            let bytes = &batch[nth * WINDOW..(nth + S::U64_LANES) * WINDOW];
+            let own = self.alphabet.own_of(simd, pod_read_unaligned(bytes));
+            all[nth..nth + S::U64_LANES].copy_from_slice(cast_slice(&[own]));
+            is_held = simd.or_m32s(is_held, simd.equal_u32s(cast(own), whole));
+        }
+        (simd.first_true_m32s(is_held) < S::U32_LANES).then_some(all)
+    }
+
+    /// Asks the filter about those of the windows, one every `stride` bytes of a batch, that are of
+    /// the alphabet.
     #[inline(never)]
-    fn ask(self, windows: &[u64; BATCH]) -> u32 {
-        let passes = |window| self.alphabet.holds(window) && self.filter.passes_all(window);
-        bits((0..BATCH).filter(|nth| passes(windows[*nth])))
+    fn ask_runs(self, batch: &[u8], stride: usize, own: &[u64; BATCH]) -> u64 {
+        let behind = self.alphabet.own(load(&batch[BATCH * WINDOW..]));
+        let text = u128::from(gather(behind)) << 64 | u128::from(gather_all(own));
+        let eight = runs_of_eight(text) & u128::from(one_in(stride));
+        let passes = |at: &usize| self.filter.passes_all(load(&batch[*at..]));
+        bits(ones(eight).filter(passes).map(|at| at / stride))
     }
 
     /// Asks the filter about those of the adjacent windows from `at` on that can be a needle's.
     #[inline(never)]
-    fn ask_adjacent(self, hay: &[u8], at: usize, own: &[u64; BATCH]) -> u32 {
+    fn ask_adjacent(self, hay: &[u8], at: usize, own: &[u64; BATCH]) -> u64 {
         let window = |nth: usize| load(&hay[at + nth * WINDOW..]);
         // Of pairs with zeros no more is asked: they are few.
         let is_wide = |nth: &usize| {
@@ -176,13 +201,13 @@ impl Text<'_> {
         };
         let asked = self.in_long_text(hay, at, own) | bits((0..BATCH).filter(is_wide));
         let passes = |nth: &usize| self.filter.passes_all(window(*nth));
-        bits(ones(asked).filter(passes))
+        bits(ones(asked.into()).filter(passes))
     }
 
     /// Which of the adjacent windows at `at` lie in a text that is as long as the shortest pattern
     /// of their group: a bit for each.
     #[inline(always)]
-    fn in_long_text(self, hay: &[u8], at: usize, own: &[u64; BATCH]) -> u32 {
+    fn in_long_text(self, hay: &[u8], at: usize, own: &[u64; BATCH]) -> u64 {
         let beside = |at: Option<usize>| {
             let bytes = at.and_then(|at| hay.get(at..at + WINDOW));
             // What is not here may be of the alphabet.
@@ -190,24 +215,18 @@ impl Text<'_> {
         };
         let before = beside(at.checked_sub(WINDOW));
         let behind = beside(Some(at + BATCH * WINDOW));
-        // A bit for each byte, the first the lowest.
-        let each = own
-            .iter()
-            .rev()
-            .fold(0, |text, own| text << WINDOW | u64::from(gather(*own)));
-        let text =
-            u128::from(gather(behind)) << 72 | u128::from(each) << 8 | u128::from(gather(before));
-        let two = text & text >> 1;
-        let four = two & two >> 2;
-        let eight = four & four >> 4;
+        let text = u128::from(gather(behind)) << 72
+            | u128::from(gather_all(own)) << 8
+            | u128::from(gather(before));
+        let eight = runs_of_eight(text);
         // Where a text of 2 * WINDOW - 1 begins; and the windows that lie in one: they begin there
         // or up to seven bytes behind it.
         let long = eight & eight >> (WINDOW - 1);
         let near = long | long << 1;
         let near = near | near << 2;
         let near = near | near << 4;
-        let begins = |nth: &usize| near >> (WINDOW * (nth + 1)) & 1 == 1;
-        bits((0..BATCH).filter(begins))
+        let begins = near >> WINDOW & u128::from(one_in(WINDOW));
+        bits(ones(begins).map(|at| at / WINDOW))
     }
 }
 
@@ -219,13 +238,31 @@ fn gather(bits: u64) -> u8 {
     gathered
 }
 
+/// A bit for each byte of a batch, the first the lowest.
+#[inline(always)]
+fn gather_all(own: &[u64; BATCH]) -> u64 {
+    u64::from_le_bytes(own.map(gather))
+}
+
+/// The first of each `stride` bits.
+fn one_in(stride: usize) -> u64 {
+    u64::MAX / (u64::MAX >> (64 - stride))
+}
+
+/// Where eight bits in a row are set: a bit for the lowest.
+fn runs_of_eight(bits: u128) -> u128 {
+    let two = bits & bits >> 1;
+    let four = two & two >> 2;
+    four & four >> 4
+}
+
 /// Sets the bits with these numbers.
-fn bits(numbers: impl Iterator<Item = usize>) -> u32 {
+fn bits(numbers: impl Iterator<Item = usize>) -> u64 {
     numbers.fold(0, |bits, number| bits | 1 << number)
 }
 
 /// The numbers of the bits that are set.
-fn ones(mut bits: u32) -> impl Iterator<Item = usize> {
+fn ones(mut bits: u128) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
         let nth = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
         bits &= bits - 1;
@@ -247,13 +284,88 @@ impl<const STRIDE: usize, C: Class> WithSimd for Next<'_, STRIDE, C> {
     fn with_simd<S: Simd>(self, simd: S) -> Passed {
         let Self { class, hay, .. } = self;
         let mut at = self.at;
-        while let Some(batch) = hay.get(at..at + BATCH * STRIDE + WINDOW) {
+        let bytes = class.bytes(STRIDE);
+        while let Some(batch) = hay.get(at..at + bytes + WINDOW) {
             let windows = class.passed::<STRIDE, S>(simd, hay, at, batch);
             if windows != 0 {
                 return Passed { at, windows };
             }
-            at += BATCH * STRIDE;
+            at += bytes;
         }
         Passed { at, windows: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::masked::MaskStream;
+    use crate::vectors;
+
+    #[test]
+    fn one_bit_in_each_stride() {
+        assert_eq!(
+            [1, 2, 4].map(one_in),
+            [u64::MAX, 0x5555_5555_5555_5555, 0x1111_1111_1111_1111]
+        );
+        assert_eq!(one_in(8), 0x0101_0101_0101_0101);
+    }
+
+    /// Noise, and every second hundred bytes text of eight letters.
+    fn half_text(masks: &mut MaskStream) -> Vec<u8> {
+        let random = (0..1000).flat_map(|_| masks.next_word().to_le_bytes());
+        let text = |(at, byte)| {
+            if at / 100 % 2 == 0 {
+                byte
+            } else {
+                b'a' + byte % 8
+            }
+        };
+        (0..).zip(random).map(text).collect()
+    }
+
+    fn all_find_all_windows<const STRIDE: usize>() {
+        let mut masks = MaskStream::new(5);
+        let hay = half_text(&mut masks);
+        let mut filter = Filter::with_room(300, &mut masks);
+        (0..hay.len() - WINDOW)
+            .step_by(23)
+            .for_each(|at| filter.insert(load(&hay[at..])));
+        let mut alphabet = Alphabet::default();
+        alphabet.learn(u64::from_le_bytes(*b"abcdefgh"));
+        let class = Text {
+            filter: &filter,
+            alphabet: &alphabet,
+            skip_zeros: true,
+        };
+        let (mut at, mut found) = (0, Vec::new());
+        loop {
+            let hay = &hay[..];
+            let [first, others @ ..] = vectors::all(|| Next::<STRIDE, _> { class, hay, at });
+            for other in others {
+                assert_eq!((first.at, first.windows), (other.at, other.windows));
+            }
+            if first.windows == 0 {
+                break;
+            }
+            found.extend(ones(first.windows.into()).map(|nth| first.at + STRIDE * nth));
+            at = first.at + class.bytes(STRIDE);
+        }
+        let passes = |at: &usize| {
+            let window = load(&hay[*at..]);
+            alphabet.holds_bytes(window) && filter.passes_all(window)
+        };
+        let places = (0..hay.len() - WINDOW - class.bytes(STRIDE)).step_by(STRIDE);
+        let expected: Vec<usize> = places.filter(passes).collect();
+        assert!(expected.len() > 10, "{}", expected.len());
+        assert_eq!(found[..expected.len()], expected);
+    }
+
+    #[test]
+    fn all_vectors_find_all_windows_of_text() {
+        all_find_all_windows::<1>();
+        all_find_all_windows::<2>();
+        all_find_all_windows::<4>();
+        all_find_all_windows::<8>();
     }
 }

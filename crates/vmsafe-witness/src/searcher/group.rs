@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::batch::{BATCH, Binary, Class, Next, Text};
+use super::batch::{Binary, Class, Next, Text};
 use super::filter::Filter;
 use super::pattern::{Patterns, STRIDES};
 use super::windows::{WINDOW, Windows, load, repeated_byte};
@@ -83,7 +83,7 @@ impl Sweep<'_> {
             if passed.windows == 0 {
                 break;
             }
-            at = self.check_batch(at, STRIDE, passed.windows, at + BATCH * STRIDE);
+            at = self.check_batch(at, STRIDE, passed.windows, at + class.bytes(STRIDE));
         }
         while at + WINDOW <= hay.len() {
             let next = at + STRIDE;
@@ -97,7 +97,7 @@ impl Sweep<'_> {
 
     /// Checks the windows of a batch that passed; returns where to go on.
     #[cold]
-    fn check_batch(&mut self, at: usize, stride: usize, mut passed: u32, next: usize) -> usize {
+    fn check_batch(&mut self, at: usize, stride: usize, mut passed: u64, next: usize) -> usize {
         while passed != 0 {
             let nth = passed.trailing_zeros() as usize;
             passed &= passed - 1;
@@ -107,7 +107,7 @@ impl Sweep<'_> {
             if go_on >= next {
                 return go_on;
             }
-            passed &= u32::MAX << ((go_on - at) / stride);
+            passed &= u64::MAX << ((go_on - at) / stride);
         }
         next
     }

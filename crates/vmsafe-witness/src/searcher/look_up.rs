@@ -50,7 +50,7 @@ static IS_WIDE_FASTER: LazyLock<bool> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::searcher::batch::BATCH;
+    use crate::searcher::batch::Class;
     use crate::searcher::windows::load;
     use crate::vectors;
 
@@ -80,7 +80,7 @@ mod tests {
                 break;
             }
             found += first.windows.count_ones();
-            at = first.at + 8 * BATCH;
+            at = first.at + Binary { filter: &filter }.bytes(8);
         }
         assert!(found >= 11, "{found}");
     }

@@ -203,7 +203,9 @@ impl Forms for Patterns {
         };
         pattern.has_run = pattern.finds_run(&self.store);
         let is_ascii = |zeros: &u64| pattern.is_ascii(&self.store, *zeros);
-        pattern.is_text = Alphabet::ZEROS.iter().any(is_ascii);
+        // Short patterns are sought where eight bytes in a row are of the alphabet.
+        let zeros = &Alphabet::ZEROS[..if stride == WINDOW { 3 } else { 1 }];
+        pattern.is_text = zeros.iter().any(is_ascii);
         if pattern.is_text {
             let words = pattern.words();
             words.for_each(|at| self.alphabet.learn(self.store.word(at)));
