@@ -7,6 +7,7 @@
 mod tests;
 
 use crate::hit::Form;
+use crate::masked::{Plain, WORD};
 
 /// Up to eight bytes, the first the lowest; those behind `len` mean nothing.
 #[derive(Clone, Copy)]
@@ -15,42 +16,67 @@ pub(crate) struct Word {
     pub(crate) len: usize,
 }
 
+impl Word {
+    /// Whether any of `bits` is set that belong to one of its bytes.
+    fn has(self, bits: u64) -> bool {
+        bits << (8 * (WORD - self.len)) != 0
+    }
+
+    /// Its bytes, over and over, as eight.
+    #[inline(always)]
+    pub(crate) fn repeated(self) -> u64 {
+        let mut bits = 8 * self.len;
+        if bits == 64 {
+            return self.bytes;
+        }
+        let mut repeated = self.bytes & !(u64::MAX << bits);
+        while bits < 64 {
+            repeated |= repeated << bits;
+            bits *= 2;
+        }
+        repeated
+    }
+}
+
 /// Takes in the forms of a needle.
 pub(crate) trait Forms {
     /// Takes in one of them.
     fn add(&mut self, form: Form, words: impl Iterator<Item = Word>);
 }
 
-/// Adds each form of a needle to `forms`; `plain` gives its bytes anew.
-pub(crate) fn each_form<I, P>(plain: P, forms: &mut impl Forms)
-where
-    I: DoubleEndedIterator<Item = u8>,
-    P: Fn() -> I,
-{
-    forms.add(Form::Exact, pack::<8>(plain()));
-    if !plain().eq(plain().rev()) {
-        forms.add(Form::Reversed, pack::<8>(plain().rev()));
+/// Adds each form of a needle to `forms`.
+pub(crate) fn each_form(plain: Plain<'_>, forms: &mut impl Forms) {
+    forms.add(Form::Exact, exact(plain));
+    if !is_same(exact(plain), reversed(plain)) {
+        forms.add(Form::Reversed, reversed(plain));
     }
-    forms.add(Form::Hex, hex(plain(), LOWER));
-    let has_letter = |byte: u8| byte >> 4 > 9 || byte & 15 > 9;
-    if plain().any(has_letter) {
-        forms.add(Form::HexUpper, hex(plain(), UPPER));
+    forms.add(Form::Hex, hex(plain, LOWER));
+    if digits(plain).any(|word| word.has(from(word.bytes, 10))) {
+        forms.add(Form::HexUpper, hex(plain, UPPER));
     }
     for place in 0..3 {
-        forms.add(Form::Base64, base64(plain(), place, STANDARD));
-        if sextets(plain(), place).any(has_last_two) {
-            forms.add(Form::Base64Url, base64(plain(), place, URL));
+        // The last two digits are what the alphabets of base64 differ in.
+        let mut differs = false;
+        let look = |word: &Word| differs |= word.has(from(word.bytes, 62));
+        let values = sextets(plain, place).inspect(look);
+        forms.add(Form::Base64, base64(values, STANDARD));
+        if differs {
+            forms.add(Form::Base64Url, base64(sextets(plain, place), URL));
         }
     }
-    if plain().all(|byte| byte.is_ascii()) {
-        let wide = |word: Word| Word {
-            bytes: spread(word.bytes),
-            len: 2 * word.len,
-        };
-        forms.add(Form::Utf16, pack::<4>(plain()).map(wide));
-    } else if chars(plain()).all(|char| char.is_some()) {
-        forms.add(Form::Utf16, pack::<8>(utf16(plain())));
+    if !exact(plain).any(|word| word.has(word.bytes & each(0x80))) {
+        forms.add(Form::Utf16, wide(plain));
+    } else if chars(plain.bytes()).all(|char| char.is_some()) {
+        forms.add(Form::Utf16, pack(utf16(plain.bytes())));
     }
+}
+
+/// At least as many words as all forms of a needle of `len` bytes have together.
+pub(crate) fn words_of_forms(len: usize) -> usize {
+    let words = |bytes: usize| bytes.div_ceil(WORD);
+    let twice = 3 * words(2 * len);
+    let base64 = 6 * words((4 * len).div_ceil(3));
+    2 * words(len) + twice + base64
 }
 
 #[cfg(test)]
@@ -61,13 +87,45 @@ impl Forms for Vec<(Form, Vec<u8>)> {
     }
 }
 
-/// The bytes in words of `COUNT`, the last perhaps of fewer.
-pub(crate) fn pack<const COUNT: usize>(
-    mut bytes: impl Iterator<Item = u8>,
-) -> impl Iterator<Item = Word> {
+/// A needle as it is.
+#[inline(always)]
+pub(crate) fn exact(plain: Plain<'_>) -> impl Iterator<Item = Word> {
+    words_of(plain.len(), move |at| plain.word(at))
+}
+
+#[inline(always)]
+fn reversed(plain: Plain<'_>) -> impl Iterator<Item = Word> {
+    words_of(plain.len(), move |at| {
+        let left = plain.len() - at;
+        let last = if left < WORD {
+            plain.word(0) << (8 * (WORD - left))
+        } else {
+            plain.word(left - WORD)
+        };
+        last.swap_bytes()
+    })
+}
+
+/// The words of `len` bytes, of which `word` gives those from a place on.
+#[inline(always)]
+fn words_of(len: usize, word: impl Fn(usize) -> u64) -> impl Iterator<Item = Word> {
+    (0..len).step_by(WORD).map(move |at| Word {
+        bytes: word(at),
+        len: WORD.min(len - at),
+    })
+}
+
+/// Whether two forms of one length are the same.
+fn is_same(form: impl Iterator<Item = Word>, other: impl Iterator<Item = Word>) -> bool {
+    let mut pairs = form.zip(other);
+    pairs.all(|(word, other)| !word.has(word.bytes ^ other.bytes))
+}
+
+/// The bytes in words, the last perhaps of fewer.
+fn pack(mut bytes: impl Iterator<Item = u8>) -> impl Iterator<Item = Word> {
     core::iter::from_fn(move || {
         let mut word = Word { bytes: 0, len: 0 };
-        while word.len < COUNT {
+        while word.len < WORD {
             let Some(byte) = bytes.next() else { break };
             word.bytes |= u64::from(byte) << (8 * word.len);
             word.len += 1;
@@ -87,6 +145,7 @@ const fn from(values: u64, least: u8) -> u64 {
 }
 
 /// Four bytes, each with a zero behind it.
+#[inline(always)]
 fn spread(bytes: u64) -> u64 {
     let two = (bytes | bytes << 16) & 0x0000_ffff_0000_ffff;
     (two | two << 8) & 0x00ff_00ff_00ff_00ff
@@ -96,14 +155,32 @@ fn spread(bytes: u64) -> u64 {
 const LOWER: u64 = (b'a' - b'9' - 1) as u64;
 const UPPER: u64 = (b'A' - b'9' - 1) as u64;
 
-fn hex(bytes: impl Iterator<Item = u8>, letters: u64) -> impl Iterator<Item = Word> {
-    pack::<4>(bytes).map(move |word| {
-        let pairs = spread(word.bytes);
-        let digits = (pairs >> 4 | pairs << 8) & each(15);
-        Word {
-            bytes: digits + each(b'0') + from(digits, 10) * letters,
-            len: 2 * word.len,
-        }
+/// Each byte of ASCII text with a zero behind it.
+#[inline(always)]
+fn wide(plain: Plain<'_>) -> impl Iterator<Item = Word> {
+    words_of(2 * plain.len(), move |at| spread(four(plain, at / 2)))
+}
+
+/// Four bytes from `at` on, a multiple of four.
+#[inline(always)]
+fn four(plain: Plain<'_>, at: usize) -> u64 {
+    plain.word(at / WORD * WORD) >> (8 * (at % WORD)) & 0xffff_ffff
+}
+
+/// The values of the hexadecimal digits.
+#[inline(always)]
+fn digits(plain: Plain<'_>) -> impl Iterator<Item = Word> {
+    words_of(2 * plain.len(), move |at| {
+        let pairs = spread(four(plain, at / 2));
+        (pairs >> 4 | pairs << 8) & each(15)
+    })
+}
+
+#[inline(always)]
+fn hex(plain: Plain<'_>, letters: u64) -> impl Iterator<Item = Word> {
+    digits(plain).map(move |Word { bytes, len }| {
+        let bytes = bytes + each(b'0') + from(bytes, 10) * letters;
+        Word { bytes, len }
     })
 }
 
@@ -118,52 +195,31 @@ const URL: [u8; 2] = *b"-_";
 /// place 1   x|needle…           skip 4 bits: they share a character with x
 /// place 2   xx|needle…          skip 2 bits
 /// ```
-fn sextets(mut bytes: impl Iterator<Item = u8>, place: usize) -> impl Iterator<Item = Word> {
-    let mut skip = [0, 4, 2][place];
-    let mut bits = 0_u64;
-    let mut held = 0;
-    core::iter::from_fn(move || {
-        while held < 48 {
-            let Some(byte) = bytes.next() else { break };
-            bits = bits << 8 | u64::from(byte);
-            held += 8 - skip;
-            skip = 0;
-        }
-        let len = (held / 6).min(8);
-        held -= 6 * len;
-        // As if there were eight.
-        let eight = (bits >> held) << (48 - 6 * len);
-        (len > 0).then_some(Word {
-            bytes: separate(eight),
-            len,
-        })
+#[inline(always)]
+fn sextets(plain: Plain<'_>, place: usize) -> impl Iterator<Item = Word> {
+    let skip = [0, 4, 2][place];
+    words_of((8 * plain.len() - skip) / 6, move |at| {
+        // Eight characters are six bytes.
+        separate(plain.word(at / 8 * 6).swap_bytes() << skip >> 16)
     })
 }
 
 /// The lowest 48 bits as eight bytes of six bits, the highest first.
+#[inline(always)]
 fn separate(bits: u64) -> u64 {
     let two = bits >> 24 & 0x00ff_ffff | (bits & 0x00ff_ffff) << 32;
     let four = two >> 12 & 0x0000_0fff_0000_0fff | (two & 0x0000_0fff_0000_0fff) << 16;
     four >> 6 & 0x003f_003f_003f_003f | (four & 0x003f_003f_003f_003f) << 8
 }
 
-/// Whether a sextet is of those in which the alphabets of base64 differ.
-fn has_last_two(word: Word) -> bool {
-    let behind = 8 * (8 - word.len);
-    from(word.bytes, 62) << behind != 0
-}
-
-fn base64(
-    bytes: impl Iterator<Item = u8>,
-    place: usize,
-    last_two: [u8; 2],
-) -> impl Iterator<Item = Word> {
+#[inline(always)]
+fn base64(values: impl Iterator<Item = Word>, last_two: [u8; 2]) -> impl Iterator<Item = Word> {
     // `A` to `Z`, `a` to `z`, `0` to `9`: from each to the next by so much more or less.
     const CAPITALS: u64 = b'A' as u64;
     const LETTERS: u64 = b'a' as u64 - 26 - CAPITALS;
     const DIGITS: u64 = b'a' as u64 - 26 + 52 - b'0' as u64;
     let [first, last] = last_two.map(u64::from);
-    sextets(bytes, place).map(move |word| {
+    values.map(move |word| {
         let values = word.bytes;
         let [letters, digits, both, second] = [26, 52, 62, 63].map(|least| from(values, least));
         let all = values + each(b'A') + letters * LETTERS - digits * DIGITS;

@@ -8,8 +8,8 @@ mod tests;
 use core::fmt;
 use core::ops::Range;
 
-use crate::forms::pack;
-use crate::masked::{MaskStream, Masked};
+use crate::forms::Word;
+use crate::masked::{MaskStream, Masked, Plain, WORD};
 
 pub use error::NeedleError;
 
@@ -45,10 +45,9 @@ impl fmt::Display for NeedleId {
 /// A set of needles, each masked as soon as it arrives.
 #[derive(Default)]
 pub struct Needles {
+    /// Under masks from a random seed, once there is a needle.
     store: Masked,
     spans: Vec<Range<usize>>,
-    /// From a random seed, once there is a needle.
-    masks: Option<MaskStream>,
 }
 
 impl Needles {
@@ -66,16 +65,12 @@ impl Needles {
     /// bytes cannot be told from chance, and [`NeedleError::Random`] if no mask could be drawn.
     pub fn push(&mut self, bytes: &[u8]) -> Result<NeedleId, NeedleError> {
         check(bytes)?;
-        let masks = match &mut self.masks {
-            Some(masks) => masks,
-            none => {
-                let seed = getrandom::u64().map_err(|_| NeedleError::Random)?;
-                none.insert(MaskStream::new(seed))
-            }
-        };
-        let start = self.store.len();
-        self.store.extend(pack::<8>(bytes.iter().copied()), masks);
-        self.spans.push(start..self.store.len());
+        if self.is_empty() {
+            let seed = getrandom::u64().map_err(|_| NeedleError::Random)?;
+            self.store = Masked::new(MaskStream::new(seed));
+        }
+        let start = self.store.append(bytes.chunks(WORD).map(word));
+        self.spans.push(start..start + bytes.len());
         Ok(NeedleId(self.spans.len() - 1))
     }
 
@@ -97,11 +92,6 @@ impl Needles {
         self.spans.get(needle.0).map(ExactSizeIterator::len)
     }
 
-    /// The bytes of all needles together.
-    pub(crate) fn total_len(&self) -> usize {
-        self.store.len()
-    }
-
     /// Two bytes that notice most mix-ups of two sets of needles, and are too few to confirm a
     /// guess. Different for each `salt`.
     #[must_use]
@@ -111,23 +101,28 @@ impl Needles {
         let mut mix = |value: u64| state = MaskStream::new(state ^ value).next_word();
         for number in 0..self.len() {
             mix(self.spans[number].len() as u64);
-            self.plain(number).for_each(|byte| mix(byte.into()));
+            self.plain(number).bytes().for_each(|byte| mix(byte.into()));
         }
         let [low, high, ..] = state.to_le_bytes();
         u16::from_le_bytes([low, high])
     }
 
-    /// The plain bytes of each needle, one at a time.
-    pub(crate) fn plain(&self, number: usize) -> impl DoubleEndedIterator<Item = u8> + '_ {
-        self.store.plain(self.spans[number].clone())
+    /// One needle, to be read.
+    pub(crate) fn plain(&self, number: usize) -> Plain<'_> {
+        let span = &self.spans[number];
+        Plain::new(&self.store, span.start, span.len())
     }
 
     /// Further masks, others for each `number`.
     pub(crate) fn masks(&self, number: u64) -> MaskStream {
-        self.masks
-            .as_ref()
-            .map_or(MaskStream::new(number), |masks| masks.fork(number))
+        self.store.fork(number)
     }
+}
+
+fn word(part: &[u8]) -> Word {
+    let byte = |bytes, byte: &u8| bytes << 8 | u64::from(*byte);
+    let (bytes, len) = (part.iter().rev().fold(0, byte), part.len());
+    Word { bytes, len }
 }
 
 /// Shows the number of needles, never their content.

@@ -44,7 +44,7 @@ use crate::schedule::{self, find_schedules};
 use group::Group;
 use pattern::{Pattern, Patterns};
 use settle::settle;
-use windows::WINDOW;
+use windows::load;
 
 /// The shortest part of a needle that is reported, in bytes.
 pub const SHORTEST_FRAGMENT: usize = 16;
@@ -275,7 +275,7 @@ impl Compiled {
     /// If the window at `at` of `hay` stands at `stored` too, extends this equality both ways, and
     /// keeps it if it is long enough.
     fn extend(&self, hay: &[u8], at: usize, stored: usize, matches: &mut Vec<Match>) {
-        if !self.patterns.store.is_window(stored, &hay[at..at + WINDOW]) {
+        if self.patterns.store.word(stored) != load(&hay[at..]) {
             return;
         }
         let number = self.pattern_at(stored);

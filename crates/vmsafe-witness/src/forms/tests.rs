@@ -2,10 +2,19 @@ use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
 use proptest::prelude::*;
 
 use super::*;
+use crate::masked::{MaskStream, Masked};
 
 fn forms(needle: &[u8]) -> Vec<(Form, Vec<u8>)> {
+    let mut store = Masked::new(MaskStream::new(5));
+    // What stands before and behind a needle is no part of any form of it.
+    let before = store.append(pack(b"before".iter().copied()));
+    let start = store.append(pack(needle.iter().copied()));
+    store.append(pack([0xff; 9].into_iter()));
+    assert_eq!(before, 0);
     let mut all = Vec::new();
-    each_form(|| needle.iter().copied(), &mut all);
+    each_form(Plain::new(&store, start, needle.len()), &mut all);
+    let words = |(_, form): &(Form, Vec<u8>)| form.len().div_ceil(WORD);
+    assert!(all.iter().map(words).sum::<usize>() <= words_of_forms(needle.len()));
     all
 }
 
@@ -79,4 +88,36 @@ proptest! {
             prop_assert!(form.len() * 6 + 10 > needle.len() * 8);
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn each_form_is_the_needle_spelled(needle in proptest::collection::vec(any::<u8>(), 8..50)) {
+        let lower = |bytes: &[u8]| base16ct::lower::encode_string(bytes).into_bytes();
+        let upper = |bytes: &[u8]| base16ct::upper::encode_string(bytes).into_bytes();
+        let reversed: Vec<u8> = needle.iter().rev().copied().collect();
+        prop_assert_eq!(of(&needle, Form::Exact), [needle.clone()]);
+        prop_assert_eq!(of(&needle, Form::Hex), [lower(&needle)]);
+        for made in of(&needle, Form::HexUpper) {
+            prop_assert_eq!(made, upper(&needle));
+        }
+        for made in of(&needle, Form::Reversed) {
+            prop_assert_eq!(&made, &reversed);
+        }
+    }
+
+    #[test]
+    fn wide_text_is_text_with_zeros(text in "[ -~]{8,40}") {
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        prop_assert_eq!(of(text.as_bytes(), Form::Utf16), [wide]);
+    }
+}
+
+#[test]
+fn a_part_of_a_word_is_repeated() {
+    let repeated = |bytes: u64, len: usize| Word { bytes, len }.repeated().to_le_bytes();
+    assert_eq!(repeated(0xffff_ff41, 1), *b"AAAAAAAA");
+    assert_eq!(repeated(0xff43_4241, 3), *b"ABCABCAB");
+    assert_eq!(repeated(0xff_0044_0043_0042, 6), *b"B\0C\0D\0B\0");
+    assert_eq!(repeated(0x4847_4645_4443_4241, 8), *b"ABCDEFGH");
 }

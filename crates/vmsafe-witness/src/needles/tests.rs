@@ -1,7 +1,7 @@
 use super::*;
 
 fn plain(needles: &Needles, number: usize) -> Vec<u8> {
-    needles.plain(number).collect()
+    needles.plain(number).bytes().collect()
 }
 
 #[test]

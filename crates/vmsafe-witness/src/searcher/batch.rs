@@ -44,7 +44,7 @@ fn windows<const STRIDE: usize>(batch: &[u8]) -> [u64; BATCH] {
 
 /// Windows of patterns that are no text: they may stand anywhere.
 #[derive(Clone, Copy)]
-pub(super) struct Binary<'a> {
+pub(super) struct Binary<'a, const BOTH_WAYS: bool> {
     pub(super) filter: &'a Filter,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct Text<'a> {
     pub(super) skip_zeros: bool,
 }
 
-impl Class for Binary<'_> {
+impl<const BOTH_WAYS: bool> Class for Binary<'_, BOTH_WAYS> {
     fn search<S: WithSimd>(self, search: S) -> S::Output {
         fastest_at_looking_up(search)
     }
@@ -73,7 +73,7 @@ impl Class for Binary<'_> {
     #[inline(always)]
     fn passed<const STRIDE: usize, S: Simd>(self, _: S, _: &[u8], _: usize, batch: &[u8]) -> u64 {
         let windows = windows::<STRIDE>(batch);
-        let passes = |any, &window| any | self.filter.passes(window);
+        let passes = |any, &window| any | self.filter.passes::<BOTH_WAYS>(window);
         if windows.iter().fold(0, passes) == 0 {
             return 0;
         }
@@ -81,7 +81,7 @@ impl Class for Binary<'_> {
     }
 }
 
-impl Binary<'_> {
+impl<const BOTH_WAYS: bool> Binary<'_, BOTH_WAYS> {
     #[inline(never)]
     fn ask(self, windows: &[u64; BATCH]) -> u64 {
         let passes = |nth: &usize| self.filter.passes_all(windows[*nth]);
@@ -300,6 +300,7 @@ impl<const STRIDE: usize, C: Class> WithSimd for Next<'_, STRIDE, C> {
 mod tests {
     use super::*;
     use crate::masked::MaskStream;
+    use crate::searcher::filter::Kind;
     use crate::vectors;
 
     #[test]
@@ -327,7 +328,7 @@ mod tests {
     fn all_find_all_windows<const STRIDE: usize>() {
         let mut masks = MaskStream::new(5);
         let hay = half_text(&mut masks);
-        let mut filter = Filter::with_room(300, &mut masks);
+        let mut filter = Filter::with_room(300, Kind::Text, &mut masks);
         (0..hay.len() - WINDOW)
             .step_by(23)
             .for_each(|at| filter.insert(load(&hay[at..])));

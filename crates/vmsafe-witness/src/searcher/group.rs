@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::batch::{Binary, Class, Next, Text};
-use super::filter::Filter;
+use super::filter::{Filter, Kind};
 use super::pattern::{Patterns, STRIDES};
 use super::windows::{WINDOW, Windows, load, repeated_byte};
 use super::{Compiled, Match};
@@ -28,7 +28,17 @@ impl Group {
     pub(super) fn search(&self, compiled: &Compiled, hay: &[u8], matches: &mut Vec<Match>) {
         let Windows { binary, text, .. } = &self.windows;
         if !binary.is_empty() {
-            self.sweep(compiled, hay, matches, binary, Binary { filter: binary });
+            let filter = binary;
+            match binary.kind() {
+                Kind::BothWays => {
+                    let class = Binary::<true> { filter };
+                    self.sweep(compiled, hay, matches, filter, class);
+                }
+                _ => {
+                    let class = Binary::<false> { filter };
+                    self.sweep(compiled, hay, matches, filter, class);
+                }
+            }
         }
         if !text.is_empty() {
             let class = Text {

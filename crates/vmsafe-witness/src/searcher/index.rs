@@ -2,23 +2,24 @@
 
 use crate::masked::MaskStream;
 
-/// A hash table with all entries of a bucket side by side. It holds hashes and positions, no byte
+/// A hash table with the entries of each bucket in a chain. It holds hashes and positions, no byte
 /// of a pattern.
 pub(super) struct Index {
-    /// Bucket `b` has the entries `starts[b]..starts[b + 1]`.
-    starts: Box<[u32]>,
-    entries: Box<[Entry]>,
-    bucket_bits: u32,
+    /// The number of the last entry of each bucket, counted from 1; 0 for none.
+    last: Box<[u32]>,
+    entries: Vec<Entry>,
     hash: Hash,
 }
 
 /// A window of a pattern.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Entry {
     /// Of the window: most foreign ones end here, and not in the store.
     hash: u32,
     /// In the store.
     at: u32,
+    /// The entry before it of the same bucket, as in [`Index::last`].
+    before: u32,
 }
 
 /// What an index is made of: hashes of windows, and where each stands in the store.
@@ -34,7 +35,7 @@ struct Hash {
 }
 
 impl Hash {
-    #[inline]
+    #[inline(always)]
     fn of(self, window: u64) -> u32 {
         let hash = (window ^ self.key).wrapping_mul(self.factor);
         // The upper half depends on every byte.
@@ -63,37 +64,34 @@ impl Entries {
 
     /// These and those of a twin.
     pub(super) fn append(mut self, mut twin: Self) -> Self {
+        // The fewer go to the others: much is not copied.
+        if self.all.len() < twin.all.len() {
+            core::mem::swap(&mut self, &mut twin);
+        }
         self.all.append(&mut twin.all);
         self
     }
 
+    #[inline(always)]
     pub(super) fn push(&mut self, window: u64, at: usize) {
         let at = u32::try_from(at).expect("patterns are below 4 GiB");
         let hash = self.hash.of(window);
-        self.all.push(Entry { hash, at });
+        self.all.push(Entry {
+            hash,
+            at,
+            before: 0,
+        });
     }
 
     pub(super) fn index(self) -> Index {
-        let bucket_bits = self.all.len().max(2).ilog2().min(31);
         let mut index = Index {
-            starts: vec![0; (1 << bucket_bits) + 1].into(),
-            entries: vec![Entry::default(); self.all.len()].into(),
-            bucket_bits,
+            last: vec![0; self.all.len().max(2).next_power_of_two()].into(),
+            entries: self.all,
             hash: self.hash,
         };
-        for entry in &self.all {
-            index.starts[index.bucket(entry.hash)] += 1;
-        }
-        let mut total = 0;
-        for start in &mut index.starts {
-            total += *start;
-            *start = total;
-        }
-        // Each start now points behind its bucket; filling moves it back to the front.
-        for &entry in &self.all {
-            let bucket = index.bucket(entry.hash);
-            index.starts[bucket] -= 1;
-            index.entries[index.starts[bucket] as usize] = entry;
+        for (entry, number) in index.entries.iter_mut().zip(1..) {
+            let last = &mut index.last[bucket(entry.hash, index.last.len())];
+            entry.before = core::mem::replace(last, number);
         }
         index
     }
@@ -103,15 +101,15 @@ impl Index {
     /// The positions in the store where `window` may stand.
     pub(super) fn candidates(&self, window: u64) -> impl Iterator<Item = usize> + '_ {
         let hash = self.hash.of(window);
-        let bucket = self.bucket(hash);
-        let entries = self.starts[bucket] as usize..self.starts[bucket + 1] as usize;
-        let same = self.entries[entries]
-            .iter()
-            .filter(move |entry| entry.hash == hash);
+        let entry = |number: u32| self.entries.get((number as usize).wrapping_sub(1));
+        let last = self.last[bucket(hash, self.last.len())];
+        let chain = core::iter::successors(entry(last), move |later| entry(later.before));
+        let same = chain.filter(move |entry| entry.hash == hash);
         same.map(|entry| entry.at as usize)
     }
+}
 
-    fn bucket(&self, hash: u32) -> usize {
-        (hash >> (32 - self.bucket_bits)) as usize
-    }
+/// The bucket of a hash, of `buckets`: a power of two, at least two.
+fn bucket(hash: u32, buckets: usize) -> usize {
+    (hash >> (32 - buckets.ilog2())) as usize
 }

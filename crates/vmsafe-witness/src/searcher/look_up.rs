@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pulp::WithSimd;
 
 use super::batch::{Binary, Next};
-use super::filter::Filter;
+use super::filter::{Filter, Kind};
 use crate::masked::MaskStream;
 use crate::vectors::{narrower, widest};
 
@@ -24,12 +24,12 @@ pub(super) fn fastest_at_looking_up<S: WithSimd>(search: S) -> S::Output {
 /// Measured once, in some microseconds: no feature of a processor tells it.
 static IS_WIDE_FASTER: LazyLock<bool> = LazyLock::new(|| {
     let mut masks = MaskStream::new(0);
-    let filter = Filter::with_room(1, &mut masks);
+    let filter = Filter::with_room(1, Kind::Exact, &mut masks);
     let hay: Vec<u8> = (0..1024)
         .flat_map(|_| masks.next_word().to_le_bytes())
         .collect();
     let search = || Next::<8, _> {
-        class: Binary { filter: &filter },
+        class: Binary::<false> { filter: &filter },
         hay: &hay,
         at: 0,
     };
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn all_vectors_find_the_same() {
         let mut masks = MaskStream::new(1);
-        let mut filter = Filter::with_room(100, &mut masks);
+        let mut filter = Filter::with_room(100, Kind::Exact, &mut masks);
         let hay: Vec<u8> = (0..4096)
             .flat_map(|_| masks.next_word().to_le_bytes())
             .collect();
@@ -68,7 +68,7 @@ mod tests {
         let mut found = 0;
         loop {
             let search = || Next::<8, _> {
-                class: Binary { filter: &filter },
+                class: Binary::<false> { filter: &filter },
                 hay: &hay,
                 at,
             };
@@ -80,7 +80,7 @@ mod tests {
                 break;
             }
             found += first.windows.count_ones();
-            at = first.at + Binary { filter: &filter }.bytes(8);
+            at = first.at + Binary::<false> { filter: &filter }.bytes(8);
         }
         assert!(found >= 11, "{found}");
     }

@@ -7,14 +7,23 @@ use crate::scan::workers;
 /// What a thread costs is more than it saves with fewer.
 const FEWEST: usize = 500;
 
-/// Does `work` on adjacent parts of `all`, a part for each core; the results in their order.
-pub(super) fn in_parts<'a, T: Sync, R: Send>(
-    all: &'a [T],
-    work: impl Fn(&'a [T]) -> R + Sync,
+/// Adjacent parts of `all`, one for each core; one at least.
+pub(super) fn shares<T>(all: &[T]) -> Vec<&[T]> {
+    let count = workers().min(all.len() / FEWEST).max(1);
+    let mut shares: Vec<_> = all.chunks(all.len().div_ceil(count).max(1)).collect();
+    shares.resize(shares.len().max(1), &[]);
+    shares
+}
+
+/// Does `work` on all `parts` at once; the results in their order.
+pub(super) fn in_parallel<P: Send, R: Send>(
+    parts: impl IntoIterator<Item = P>,
+    work: impl Fn(P) -> R + Sync,
 ) -> Vec<R> {
-    let parts = workers().min(all.len() / FEWEST).max(1);
-    let mut parts = all.chunks(all.len().div_ceil(parts).max(1));
-    let first = parts.next().unwrap_or_default();
+    let mut parts = parts.into_iter();
+    let Some(first) = parts.next() else {
+        return Vec::new();
+    };
     thread::scope(|scope| {
         let work = &work;
         let others: Vec<_> = parts.map(|part| scope.spawn(move || work(part))).collect();
@@ -35,8 +44,8 @@ mod tests {
     fn all_is_done_once_and_in_order() {
         for len in [0, 1, FEWEST, 2 * FEWEST, 5 * FEWEST + 3] {
             let all: Vec<usize> = (0..len).collect();
-            let done = in_parts(&all, <[usize]>::to_vec);
-            assert!(done.len() <= workers().max(1));
+            let done = in_parallel(shares(&all), <[usize]>::to_vec);
+            assert!((1..=workers().max(1)).contains(&done.len()));
             assert_eq!(done.concat(), all);
         }
     }

@@ -3,12 +3,12 @@
 use core::ops::Range;
 
 use super::alphabet::Alphabet;
-use super::parallel::in_parts;
+use super::parallel::{in_parallel, shares};
 use super::windows::{WINDOW, repeated_byte};
 use super::{SHORTEST_ENCODED_FRAGMENT, Wanted};
-use crate::forms::{Forms, Word, each_form, pack};
+use crate::forms::{Forms, Word, each_form, exact, words_of_forms};
 use crate::hit::Form;
-use crate::masked::{MaskStream, Masked};
+use crate::masked::{MaskStream, Masked, Room, WORD};
 use crate::needles::{NeedleId, Needles};
 
 /// Patterns of at least this many bytes hold a whole window at some multiple of the stride.
@@ -78,50 +78,98 @@ impl Pattern {
         }
     }
 
-    /// Calls `visit` with each window that counts and its place.
+    /// The windows of the stride at `at`, and their number.
     #[inline(always)]
-    pub(super) fn each_window(&self, store: &Masked, mut visit: impl FnMut(u64, usize)) {
-        let end = self.windows().end;
-        self.strides().for_each(|at| {
-            if at + WINDOW > end || self.stride() < WINDOW {
-                (at..end.min(at + self.stride())).for_each(|at| visit(store.word(at), at));
-                return;
-            }
-            // Two words hold the bytes of eight windows.
-            let (first, last) = (store.word(at), store.word(at + WINDOW - 1));
-            visit(first, at);
-            for nth in 1..WINDOW {
-                let window = first >> (8 * nth) | last >> 8 << (64 - 8 * nth);
-                visit(window, at + nth);
-            }
-        });
+    pub(super) fn windows_of(&self, at: usize, store: &Masked) -> ([u64; WINDOW], usize) {
+        let count = self.stride().min(self.windows().end - at);
+        if count == WINDOW {
+            return (adjacent(store.word(at), store.word(at + WINDOW)), count);
+        }
+        let mut windows = [0; WINDOW];
+        for (nth, window) in windows.iter_mut().take(count).enumerate() {
+            *window = store.word(at + nth);
+        }
+        (windows, count)
+    }
+}
+
+/// The windows that begin in the first of two words.
+#[inline(always)]
+fn adjacent(first: u64, second: u64) -> [u64; WINDOW] {
+    let mut windows = [0; WINDOW];
+    for (nth, window) in (0..).zip(&mut windows) {
+        *window = first >> (8 * nth) | second << 8 << (56 - 8 * nth);
+    }
+    windows
+}
+
+const _: () = assert!(WINDOW == WORD, "what is masked together is a window");
+
+/// What is learned of a pattern while it is stored.
+struct Traits {
+    len: usize,
+    /// Whether it is text so far, for each of [`Alphabet::ZEROS`].
+    is_text: [bool; Alphabet::ZEROS.len()],
+    /// What it is written in, if it is text.
+    alphabet: Alphabet,
+    has_run: bool,
+    previous: u64,
+    /// Whether the previous word may hold the half of a run.
+    has_half: bool,
+}
+
+impl Traits {
+    fn new(alphabet: &Alphabet) -> Self {
+        Self {
+            len: 0,
+            is_text: [true; Alphabet::ZEROS.len()],
+            alphabet: alphabet.clone(),
+            has_run: false,
+            previous: 0,
+            has_half: false,
+        }
     }
 
-    /// Where the words begin that all its bytes lie in: the last may overlap another.
-    fn words(&self) -> impl Iterator<Item = usize> + use<> {
-        let last = self.end() - WINDOW;
-        let places = (self.start()..last).step_by(WINDOW);
-        places.chain([last])
-    }
-
-    /// Whether all bytes are ASCII, and those that are zero lie as `zeros` tells.
-    fn is_ascii(&self, store: &Masked, zeros: u64) -> bool {
-        self.words().all(|at| {
-            let is_odd = (at - self.start()) % 2 == 1;
-            let zeros = zeros.rotate_left(if is_odd { 8 } else { 0 });
-            Alphabet::is_ascii(store.word(at), zeros)
-        })
-    }
-
-    fn finds_run(&self, store: &Masked) -> bool {
+    #[inline(always)]
+    fn learn(&mut self, word: Word) {
+        let bytes = word.repeated();
+        if self.is_text[0] && self.alphabet.holds_bytes(bytes) {
+            // Most forms are text, and nothing new after the first.
+            self.is_text = [true, false, false];
+        } else if self.is_text.contains(&true) {
+            self.learn_text(bytes);
+        }
         // Eight equal bytes hold four in one half of some word.
-        let repeats = |at| {
-            let word = store.word(at);
-            let changes = word ^ word >> 8;
-            changes & 0x00ff_ffff == 0 || changes >> 32 & 0x00ff_ffff == 0
-        };
-        let is_run = |at| repeated_byte(store.word(at)).is_some();
-        self.words().any(repeats) && self.windows().any(is_run)
+        let changes = bytes ^ bytes >> 8;
+        let has_half = changes & 0x00ff_ffff == 0 || changes >> 32 & 0x00ff_ffff == 0;
+        if has_half || self.has_half {
+            self.has_run |= self.ends_run(bytes, word.len);
+        }
+        self.has_half = has_half;
+        self.previous = bytes;
+        self.len += word.len;
+    }
+
+    fn learn_text(&mut self, bytes: u64) {
+        for (is_text, zeros) in self.is_text.iter_mut().zip(Alphabet::ZEROS) {
+            *is_text &= Alphabet::is_ascii(bytes, zeros);
+        }
+        if self.is_text.contains(&true) {
+            self.alphabet.learn(bytes);
+        }
+    }
+
+    /// Whether a window that ends in the first `len` of `bytes` repeats one byte.
+    #[cold]
+    fn ends_run(&self, bytes: u64, len: usize) -> bool {
+        let both = u128::from(bytes) << 64 | u128::from(self.previous);
+        let from = if self.len == 0 { WORD } else { 1 };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the lower half is a window"
+        )]
+        let window = |nth: usize| (both >> (8 * nth)) as u64;
+        (from..=len).any(|nth| repeated_byte(window(nth)).is_some())
     }
 }
 
@@ -133,83 +181,109 @@ pub(super) struct Patterns {
     /// What those that are text are written in.
     pub(super) alphabet: Alphabet,
     pub(super) masks: MaskStream,
-    needle: NeedleId,
 }
-
-/// All forms of a needle together are about so many times its bytes, and so many.
-const FORMS: usize = 16;
 
 impl Patterns {
     /// The patterns of all `needles`.
     pub(super) fn new(needles: &Needles, wanted: &Wanted) -> Self {
         let numbers: Vec<NeedleId> = (0..needles.len()).map(NeedleId).collect();
-        let some = |numbers: &[NeedleId]| Self::of(needles, numbers, wanted);
-        let parts = in_parts(&numbers, some).into_iter();
-        parts.reduce(Self::append).unwrap_or_else(|| some(&[]))
-    }
-
-    fn of(needles: &Needles, numbers: &[NeedleId], wanted: &Wanted) -> Self {
-        let forms = if wanted.encoded { FORMS } else { 1 };
-        let first = numbers.first().copied().unwrap_or(NeedleId(0));
-        let mut patterns = Self {
-            // The first part takes over all others. Room that is not used costs nothing.
-            store: Masked::with_room(forms * needles.total_len()),
-            all: Vec::with_capacity(forms * needles.len()),
-            alphabet: Alphabet::default(),
-            masks: needles.masks(first.0 as u64),
-            needle: first,
+        let shares = shares(&numbers);
+        let room = |share: &&[NeedleId]| words(needles, share, wanted);
+        let rooms: Vec<usize> = shares.iter().map(room).collect();
+        let mut store = Masked::with_rooms(&rooms, needles.masks(0));
+        let parts = shares.into_iter().zip(store.rooms(&rooms));
+        let parts = in_parallel(parts, |(share, room)| {
+            let mut part = Part::new(room);
+            part.take(needles, share, wanted);
+            (part.all, part.alphabet)
+        });
+        let append = |(mut all, mut alphabet): (Vec<_>, Alphabet), (behind, other)| {
+            all.extend(behind);
+            alphabet.unite(&other);
+            (all, alphabet)
         };
-        for &needle in numbers {
-            patterns.needle = needle;
-            if wanted.encoded {
-                each_form(|| needles.plain(needle.0), &mut patterns);
-            } else {
-                patterns.add(Form::Exact, pack::<8>(needles.plain(needle.0)));
-            }
+        let (all, alphabet) = parts.into_iter().reduce(append).unwrap_or_default();
+        Self {
+            store,
+            all,
+            alphabet,
+            masks: needles.masks(1),
         }
-        patterns
-    }
-
-    /// Takes over those of the needles that follow.
-    fn append(mut self, other: Self) -> Self {
-        let by = small(self.store.len());
-        let _ = small(self.store.len() + other.store.len());
-        self.store.append(&other.store);
-        self.all.extend(other.all.iter().map(|pattern| Pattern {
-            start: pattern.start + by,
-            end: pattern.end + by,
-            ..*pattern
-        }));
-        self.alphabet.unite(&other.alphabet);
-        self
     }
 }
 
-impl Forms for Patterns {
+/// At least the words that the patterns of these needles have.
+fn words(needles: &Needles, numbers: &[NeedleId], wanted: &Wanted) -> usize {
+    let len = |needle: &NeedleId| needles.plain(needle.0).len();
+    let words = |len: usize| {
+        if wanted.encoded {
+            words_of_forms(len)
+        } else {
+            len.div_ceil(WORD)
+        }
+    };
+    numbers.iter().map(len).map(words).sum()
+}
+
+/// The patterns of some needles.
+struct Part<'a> {
+    room: Room<'a>,
+    all: Vec<Pattern>,
+    alphabet: Alphabet,
+    /// The needle whose forms are taken in.
+    needle: NeedleId,
+}
+
+impl<'a> Part<'a> {
+    fn new(room: Room<'a>) -> Self {
+        Self {
+            room,
+            all: Vec::new(),
+            alphabet: Alphabet::default(),
+            needle: NeedleId(0),
+        }
+    }
+
+    fn take(&mut self, needles: &Needles, numbers: &[NeedleId], wanted: &Wanted) {
+        for &needle in numbers {
+            self.needle = needle;
+            let plain = needles.plain(needle.0);
+            if wanted.encoded {
+                each_form(plain, self);
+            } else {
+                self.add(Form::Exact, exact(plain));
+            }
+        }
+    }
+}
+
+impl Forms for Part<'_> {
     fn add(&mut self, form: Form, words: impl Iterator<Item = Word>) {
-        let start = self.store.len();
-        self.store.extend(words, &mut self.masks);
-        let end = self.store.len();
-        let fits = |(shortest, _): &&(usize, usize)| end - start >= *shortest;
-        let stride = STRIDES.iter().find(fits).map_or(1, |(_, stride)| *stride);
-        let mut pattern = Pattern {
+        let start = self.room.position();
+        let mut traits = Traits::new(&self.alphabet);
+        for word in words {
+            self.room.push(word.bytes);
+            traits.learn(word);
+        }
+        // A few characters of UTF-8 are fewer bytes in UTF-16, too few to mean anything.
+        let fits = |(shortest, _): &&(usize, usize)| traits.len >= *shortest;
+        let Some((_, stride)) = STRIDES.iter().find(fits) else {
+            return;
+        };
+        // Short patterns are sought where eight bytes in a row are of the alphabet.
+        let kinds = if *stride == WINDOW { 3 } else { 1 };
+        let is_text = traits.is_text[..kinds].contains(&true);
+        if is_text {
+            self.alphabet = traits.alphabet;
+        }
+        self.all.push(Pattern {
             start: small(start),
-            end: small(end),
+            end: small(start + traits.len),
             needle: small(self.needle.0),
             form,
             stride: stride.to_le_bytes()[0],
-            is_text: false,
-            has_run: false,
-        };
-        pattern.has_run = pattern.finds_run(&self.store);
-        let is_ascii = |zeros: &u64| pattern.is_ascii(&self.store, *zeros);
-        // Short patterns are sought where eight bytes in a row are of the alphabet.
-        let zeros = &Alphabet::ZEROS[..if stride == WINDOW { 3 } else { 1 }];
-        pattern.is_text = zeros.iter().any(is_ascii);
-        if pattern.is_text {
-            let words = pattern.words();
-            words.for_each(|at| self.alphabet.learn(self.store.word(at)));
-        }
-        self.all.push(pattern);
+            is_text,
+            has_run: traits.has_run,
+        });
     }
 }

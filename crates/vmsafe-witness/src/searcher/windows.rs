@@ -1,14 +1,18 @@
 //! The tables of 8-byte windows: filters that say "perhaps" fast, and an index behind them that
 //! says where.
 
-use super::filter::Filter;
+use super::filter::{Filter, Kind, MANY_WINDOWS};
 use super::index::{Entries, Index};
-use super::parallel::in_parts;
+use super::parallel::{in_parallel, shares};
 use super::pattern::{Pattern, Patterns};
+use crate::hit::Form;
 use crate::masked::Masked;
 
 /// The bytes of a window.
 pub(super) const WINDOW: usize = 8;
+
+/// How often a filter is made anew that lets pass what fills much of any disk.
+const ATTEMPTS: usize = 4;
 
 /// The windows of many patterns.
 ///
@@ -45,33 +49,37 @@ impl Windows {
         if !patterns.all.iter().any(is_ours) {
             return None;
         }
-        loop {
-            let entries = Entries::new(&mut patterns.masks);
-            let mut tables = |is_text| Tables::of(patterns, stride, is_text, &entries);
-            let (binary, text) = (tables(false), tables(true));
-            let has_run = |byte: usize| binary.runs[byte] || text.runs[byte];
-            // Zeros and ones fill much of any disk: they must not pass by an accident of hashing.
-            let passes = |byte: u8| {
-                let window = u64::from_le_bytes([byte; WINDOW]);
-                binary.filter.passes(window) | text.filter.passes(window) != 0
-            };
-            if [0, 0xff]
-                .iter()
-                .all(|&byte| has_run(usize::from(byte)) || !passes(byte))
-            {
-                return Some(Self {
-                    runs: core::array::from_fn(has_run),
-                    binary: binary.filter,
-                    text: text.filter,
-                    index: binary.entries.append(text.entries).index(),
-                });
+        let entries = Entries::new(&mut patterns.masks);
+        let mut tables = |is_text| Tables::of(patterns, stride, is_text, &entries);
+        let text = tables(true);
+        let mut binary = tables(false);
+        for _ in 1..ATTEMPTS {
+            if !binary.passes_in_vain(&text) {
+                break;
             }
+            binary = tables(false);
         }
+        Some(Self {
+            runs: core::array::from_fn(|byte| binary.runs[byte] || text.runs[byte]),
+            binary: binary.filter,
+            text: text.filter,
+            index: binary.entries.append(text.entries).index(),
+        })
     }
 
     /// Whether a pattern holds a window of `byte` alone.
     pub(super) fn has_run_of(&self, byte: u8) -> bool {
         self.runs[usize::from(byte)]
+    }
+}
+
+/// Whether the windows of a pattern must be put into a filter of this kind, to which some forms are
+/// the same as others.
+fn is_inserted(pattern: &Pattern, kind: Kind) -> bool {
+    match kind {
+        Kind::Exact => true,
+        Kind::BothWays => pattern.form != Form::Reversed,
+        Kind::Text => !matches!(pattern.form, Form::Reversed | Form::HexUpper),
     }
 }
 
@@ -87,44 +95,76 @@ impl Tables {
     /// `entries` tells how they are hashed.
     fn of(patterns: &mut Patterns, stride: usize, is_text: bool, entries: &Entries) -> Self {
         let counts = |pattern: &&Pattern| pattern.stride() == stride && pattern.is_text == is_text;
-        let strides = |part: &[Pattern]| -> usize {
+        let strides = |part: &[Pattern], counts: &dyn Fn(&&Pattern) -> bool| -> usize {
             let each = part.iter().filter(counts);
             each.map(|pattern| pattern.strides().len()).sum()
         };
-        let windows = strides(&patterns.all) * stride;
-        let filter = Filter::with_room(windows, &mut patterns.masks);
+        let all = &patterns.all;
+        let is_reversed = |pattern: &Pattern| counts(&pattern) && pattern.form == Form::Reversed;
+        let kind = if is_text {
+            Kind::Text
+        } else if strides(all, &counts) * stride > MANY_WINDOWS && all.iter().any(is_reversed) {
+            Kind::BothWays
+        } else {
+            Kind::Exact
+        };
+        let inserted = strides(all, &|pattern| {
+            counts(pattern) && is_inserted(pattern, kind)
+        });
+        let filter = Filter::with_room(inserted * stride, kind, &mut patterns.masks);
         let store = &patterns.store;
         let make = |part: &[Pattern]| {
             let mut tables = Self {
                 filter: filter.empty_twin(),
-                entries: entries.empty_twin(strides(part)),
+                entries: entries.empty_twin(strides(part, &counts)),
                 runs: [false; 256],
             };
             let ours = part.iter().filter(counts);
             ours.for_each(|pattern| tables.take(store, pattern));
             tables
         };
-        let parts = in_parts(&patterns.all, make).into_iter();
+        let parts = in_parallel(shares(&patterns.all), make).into_iter();
         parts.reduce(Self::unite).unwrap_or_else(|| make(&[]))
     }
 
+    /// Whether zeros or ones pass the filter by an accident of hashing. (A filter of text is not
+    /// asked about them.)
+    fn passes_in_vain(&self, text: &Self) -> bool {
+        let in_vain = |byte: u8| {
+            let is_sought = [self, text]
+                .iter()
+                .any(|tables| tables.runs[usize::from(byte)]);
+            !is_sought && self.filter.passes_two(u64::from_le_bytes([byte; WINDOW]))
+        };
+        [0, 0xff].into_iter().any(in_vain)
+    }
+
     fn take(&mut self, store: &Masked, pattern: &Pattern) {
-        pattern.each_window(store, |window, _| self.filter.insert(window));
-        if pattern.has_run {
-            self.index_all(store, pattern);
-        } else {
-            let strides = pattern.strides();
-            strides.for_each(|at| self.entries.push(store.word(at), at));
+        let is_inserted = is_inserted(pattern, self.filter.kind());
+        for at in pattern.strides() {
+            let (windows, count) = pattern.windows_of(at, store);
+            let windows = &windows[..count];
+            if is_inserted {
+                let windows = windows.iter();
+                windows.for_each(|window| self.filter.insert(*window));
+            }
+            if pattern.has_run {
+                self.index_all(at, windows);
+            } else {
+                self.entries.push(windows[0], at);
+            }
         }
     }
 
     /// A pattern that holds a run is indexed in full: it is also sought from the borders of runs,
     /// where any window may be the one that is asked for.
-    fn index_all(&mut self, store: &Masked, pattern: &Pattern) {
-        pattern.each_window(store, |window, at| match repeated_byte(window) {
-            Some(byte) => self.runs[usize::from(byte)] = true,
-            None => self.entries.push(window, at),
-        });
+    fn index_all(&mut self, at: usize, windows: &[u64]) {
+        for (at, &window) in (at..).zip(windows) {
+            match repeated_byte(window) {
+                Some(byte) => self.runs[usize::from(byte)] = true,
+                None => self.entries.push(window, at),
+            }
+        }
     }
 
     fn unite(mut self, other: Self) -> Self {
