@@ -122,7 +122,7 @@ fn is_same(form: impl Iterator<Item = Word>, other: impl Iterator<Item = Word>) 
 }
 
 /// The bytes in words, the last perhaps of fewer.
-fn pack(mut bytes: impl Iterator<Item = u8>) -> impl Iterator<Item = Word> {
+pub(crate) fn pack(mut bytes: impl Iterator<Item = u8>) -> impl Iterator<Item = Word> {
     core::iter::from_fn(move || {
         let mut word = Word { bytes: 0, len: 0 };
         while word.len < WORD {

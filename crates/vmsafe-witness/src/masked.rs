@@ -235,21 +235,12 @@ impl Drop for MaskStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forms::exact;
+    use crate::forms::{exact, pack};
 
     fn store_of(plain: &[u8], seed: u64) -> Masked {
         let mut store = Masked::new(MaskStream::new(seed));
-        assert_eq!(store.append(words(plain)), 0);
+        assert_eq!(store.append(pack(plain.iter().copied())), 0);
         store
-    }
-
-    fn words(plain: &[u8]) -> impl Iterator<Item = Word> {
-        plain.chunks(WORD).map(|part| {
-            let mut bytes = [0; WORD];
-            bytes[..part.len()].copy_from_slice(part);
-            let (bytes, len) = (u64::from_le_bytes(bytes), part.len());
-            Word { bytes, len }
-        })
     }
 
     fn masked_bytes(store: &Masked) -> Vec<u8> {
@@ -319,7 +310,7 @@ mod tests {
     #[test]
     fn a_needle_is_read_from_where_it_was_added() {
         let mut store = store_of(b"some other", 1);
-        let start = store.append(words(b"needle"));
+        let start = store.append(pack(b"needle".iter().copied()));
         let needle = Plain::new(&store, start, 6);
         assert_eq!(needle.bytes().rev().collect::<Vec<u8>>(), b"eldeen");
         assert_eq!(exact(needle).map(|word| word.len).collect::<Vec<_>>(), [6]);

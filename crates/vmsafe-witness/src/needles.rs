@@ -8,8 +8,8 @@ mod tests;
 use core::fmt;
 use core::ops::Range;
 
-use crate::forms::Word;
-use crate::masked::{MaskStream, Masked, Plain, WORD};
+use crate::forms::pack;
+use crate::masked::{MaskStream, Masked, Plain};
 
 pub use error::NeedleError;
 
@@ -69,7 +69,7 @@ impl Needles {
             let seed = getrandom::u64().map_err(|_| NeedleError::Random)?;
             self.store = Masked::new(MaskStream::new(seed));
         }
-        let start = self.store.append(bytes.chunks(WORD).map(word));
+        let start = self.store.append(pack(bytes.iter().copied()));
         self.spans.push(start..start + bytes.len());
         Ok(NeedleId(self.spans.len() - 1))
     }
@@ -117,12 +117,6 @@ impl Needles {
     pub(crate) fn masks(&self, number: u64) -> MaskStream {
         self.store.fork(number)
     }
-}
-
-fn word(part: &[u8]) -> Word {
-    let byte = |bytes, byte: &u8| bytes << 8 | u64::from(*byte);
-    let (bytes, len) = (part.iter().rev().fold(0, byte), part.len());
-    Word { bytes, len }
 }
 
 /// Shows the number of needles, never their content.
