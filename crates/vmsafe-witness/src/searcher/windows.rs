@@ -73,6 +73,26 @@ impl Windows {
     }
 }
 
+/// How many strides count.
+fn strides<'a>(patterns: impl Iterator<Item = &'a &'a Pattern>) -> usize {
+    patterns.map(|pattern| pattern.strides().len()).sum()
+}
+
+/// What kind of filter patterns need that are all text, or all not, and share a stride.
+fn kind_for(patterns: &[&Pattern]) -> Kind {
+    let is_reversed = |pattern: &&Pattern| pattern.form == Form::Reversed;
+    let windows = |pattern: &&Pattern| pattern.strides().len() * pattern.stride();
+    if patterns.first().is_some_and(|pattern| pattern.is_text) {
+        Kind::Text
+    } else if patterns.iter().any(is_reversed)
+        && patterns.iter().map(windows).sum::<usize>() > MANY_WINDOWS
+    {
+        Kind::BothWays
+    } else {
+        Kind::Exact
+    }
+}
+
 /// Whether the windows of a pattern must be put into a filter of this kind, to which some forms are
 /// the same as others.
 fn is_inserted(pattern: &Pattern, kind: Kind) -> bool {
@@ -94,36 +114,23 @@ impl Tables {
     /// The tables of the patterns that are looked up every `stride` bytes, and are text or are not;
     /// `entries` tells how they are hashed.
     fn of(patterns: &mut Patterns, stride: usize, is_text: bool, entries: &Entries) -> Self {
-        let counts = |pattern: &&Pattern| pattern.stride() == stride && pattern.is_text == is_text;
-        let strides = |part: &[Pattern], counts: &dyn Fn(&&Pattern) -> bool| -> usize {
-            let each = part.iter().filter(counts);
-            each.map(|pattern| pattern.strides().len()).sum()
-        };
-        let all = &patterns.all;
-        let is_reversed = |pattern: &Pattern| counts(&pattern) && pattern.form == Form::Reversed;
-        let kind = if is_text {
-            Kind::Text
-        } else if strides(all, &counts) * stride > MANY_WINDOWS && all.iter().any(is_reversed) {
-            Kind::BothWays
-        } else {
-            Kind::Exact
-        };
-        let inserted = strides(all, &|pattern| {
-            counts(pattern) && is_inserted(pattern, kind)
-        });
-        let filter = Filter::with_room(inserted * stride, kind, &mut patterns.masks);
+        let is_ours = |pattern: &&Pattern| pattern.stride() == stride && pattern.is_text == is_text;
+        let ours: Vec<&Pattern> = patterns.all.iter().filter(is_ours).collect();
+        let kind = kind_for(&ours);
+        let is_inserted = |pattern: &&&Pattern| is_inserted(pattern, kind);
+        let inserted = strides(ours.iter().filter(is_inserted)) * stride;
+        let filter = Filter::with_room(inserted, kind, &mut patterns.masks);
         let store = &patterns.store;
-        let make = |part: &[Pattern]| {
+        let make = |part: &[&Pattern]| {
             let mut tables = Self {
                 filter: filter.empty_twin(),
-                entries: entries.empty_twin(strides(part, &counts)),
+                entries: entries.empty_twin(strides(part.iter())),
                 runs: [false; 256],
             };
-            let ours = part.iter().filter(counts);
-            ours.for_each(|pattern| tables.take(store, pattern));
+            part.iter().for_each(|pattern| tables.take(store, pattern));
             tables
         };
-        let parts = in_parallel(shares(&patterns.all), make).into_iter();
+        let parts = in_parallel(shares(&ours), make).into_iter();
         parts.reduce(Self::unite).unwrap_or_else(|| make(&[]))
     }
 
