@@ -45,27 +45,34 @@ pub(crate) trait Forms {
 }
 
 /// Adds each form of a needle to `forms`.
+#[cfg(test)]
 pub(crate) fn each_form(plain: Plain<'_>, forms: &mut impl Forms) {
+    each_plain(plain, forms);
+    each_spelled(plain, forms);
+    wide(plain, forms);
+}
+
+/// Adds the forms that are as long as the needle.
+pub(crate) fn each_plain(plain: Plain<'_>, forms: &mut impl Forms) {
     forms.add(Form::Exact, exact(plain));
     if !is_same(exact(plain), reversed(plain)) {
         forms.add(Form::Reversed, reversed(plain));
     }
-    forms.add(Form::Hex, hex(plain, LOWER));
-    if digits(plain).any(|word| word.has(from(word.bytes, 10))) {
-        forms.add(Form::HexUpper, hex(plain, UPPER));
-    }
-    for place in 0..3 {
-        // The last two digits are what the alphabets of base64 differ in.
-        let mut differs = false;
-        let look = |word: &Word| differs |= word.has(from(word.bytes, 62));
-        let values = sextets(plain, place).inspect(look);
-        forms.add(Form::Base64, base64(values, STANDARD));
-        if differs {
-            forms.add(Form::Base64Url, base64(sextets(plain, place), URL));
+}
+
+/// Adds the forms that are written in digits.
+pub(crate) fn each_spelled(plain: Plain<'_>, forms: &mut impl Forms) {
+    for spelling in Spelling::DIGITS {
+        if spelling.is_own(plain) {
+            forms.add(spelling.form(), spelling.words(plain));
         }
     }
+}
+
+/// Adds a needle that is text as UTF-16.
+pub(crate) fn wide(plain: Plain<'_>, forms: &mut impl Forms) {
     if !exact(plain).any(|word| word.has(word.bytes & each(0x80))) {
-        forms.add(Form::Utf16, wide(plain));
+        forms.add(Form::Utf16, Spelling::Wide.words(plain));
     } else if chars(plain.bytes()).all(|char| char.is_some()) {
         forms.add(Form::Utf16, pack(utf16(plain.bytes())));
     }
@@ -135,12 +142,12 @@ pub(crate) fn pack(mut bytes: impl Iterator<Item = u8>) -> impl Iterator<Item = 
 }
 
 /// A byte at each place of a word.
-const fn each(byte: u8) -> u64 {
+pub(crate) const fn each(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
 /// 1 in each byte of `values`, all below 128, that is not below `least`.
-const fn from(values: u64, least: u8) -> u64 {
+pub(crate) const fn from(values: u64, least: u8) -> u64 {
     (values + each(0x80 - least)) >> 7 & each(1)
 }
 
@@ -155,10 +162,141 @@ fn spread(bytes: u64) -> u64 {
 const LOWER: u64 = (b'a' - b'9' - 1) as u64;
 const UPPER: u64 = (b'A' - b'9' - 1) as u64;
 
-/// Each byte of ASCII text with a zero behind it.
-#[inline(always)]
-fn wide(plain: Plain<'_>) -> impl Iterator<Item = Word> {
-    words_of(2 * plain.len(), move |at| spread(four(plain, at / 2)))
+/// A form that is longer than the needle, and any part of which is made from a part of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Spelling {
+    Hex,
+    HexUpper,
+    /// The characters that the needle alone decides when it begins at byte `place` of a group of
+    /// three.
+    ///
+    /// ```text
+    /// place 0   |needle…            6 bits a character, from the first bit on
+    /// place 1   x|needle…           skip 4 bits: they share a character with x
+    /// place 2   xx|needle…          skip 2 bits
+    /// ```
+    Base64 {
+        place: usize,
+    },
+    Base64Url {
+        place: usize,
+    },
+    /// UTF-16 of ASCII: each byte with a zero behind it.
+    Wide,
+}
+
+impl Spelling {
+    /// Those in digits. What may be the same as another stands behind it.
+    const DIGITS: [Self; 8] = [
+        Self::Hex,
+        Self::HexUpper,
+        Self::Base64 { place: 0 },
+        Self::Base64Url { place: 0 },
+        Self::Base64 { place: 1 },
+        Self::Base64Url { place: 1 },
+        Self::Base64 { place: 2 },
+        Self::Base64Url { place: 2 },
+    ];
+
+    pub(crate) fn form(self) -> Form {
+        match self {
+            Self::Hex => Form::Hex,
+            Self::HexUpper => Form::HexUpper,
+            Self::Base64 { .. } => Form::Base64,
+            Self::Base64Url { .. } => Form::Base64Url,
+            Self::Wide => Form::Utf16,
+        }
+    }
+
+    /// The bits of the needle's first byte that it does not tell.
+    pub(crate) fn skipped_bits(self) -> usize {
+        match self {
+            Self::Base64 { place } | Self::Base64Url { place } => [0, 4, 2][place],
+            _ => 0,
+        }
+    }
+
+    /// The bytes that a needle of `len` bytes takes.
+    pub(crate) fn len(self, len: usize) -> usize {
+        match self {
+            Self::Hex | Self::HexUpper | Self::Wide => 2 * len,
+            Self::Base64 { .. } | Self::Base64Url { .. } => (8 * len - self.skipped_bits()) / 6,
+        }
+    }
+
+    /// Whether it is unlike all others of this needle: some are written in capitals only if there
+    /// is a letter.
+    pub(crate) fn is_own(self, plain: Plain<'_>) -> bool {
+        let twin = match self {
+            Self::HexUpper => Self::Hex,
+            Self::Base64Url { place } => Self::Base64 { place },
+            _ => return true,
+        };
+        !is_same(twin.words(plain), self.words(plain))
+    }
+
+    /// All of it.
+    #[inline(always)]
+    fn words(self, plain: Plain<'_>) -> impl Iterator<Item = Word> {
+        words_of(self.len(plain.len()), move |at| self.word(plain, at))
+    }
+
+    /// The eight bytes from `at` on, a multiple of eight; behind the end they mean nothing.
+    #[inline(always)]
+    pub(crate) fn word(self, plain: Plain<'_>, at: usize) -> u64 {
+        match self {
+            Self::Hex => hex(digits(plain, at), LOWER),
+            Self::HexUpper => hex(digits(plain, at), UPPER),
+            Self::Base64 { .. } => base64(self.sextets(plain, at), STANDARD),
+            Self::Base64Url { .. } => base64(self.sextets(plain, at), URL),
+            Self::Wide => spread(four(plain, at / 2)),
+        }
+    }
+
+    /// The values of eight of base64's characters.
+    #[inline(always)]
+    fn sextets(self, plain: Plain<'_>, at: usize) -> u64 {
+        // Eight characters are six bytes.
+        separate(plain.word(at / 8 * 6).swap_bytes() << self.skipped_bits() >> 16)
+    }
+}
+
+/// A form of a needle, to be read.
+#[derive(Clone, Copy)]
+pub(crate) struct Spelled<'a> {
+    plain: Plain<'a>,
+    spelling: Spelling,
+}
+
+impl<'a> Spelled<'a> {
+    pub(crate) fn new(plain: Plain<'a>, spelling: Spelling) -> Self {
+        Self { plain, spelling }
+    }
+
+    fn len(self) -> usize {
+        self.spelling.len(self.plain.len())
+    }
+
+    fn byte(self, at: usize) -> u8 {
+        let word = self.spelling.word(self.plain, at / WORD * WORD);
+        word.to_le_bytes()[at % WORD]
+    }
+
+    /// How many bytes of `hay` equal those from `at` on.
+    pub(crate) fn matches_forward(self, at: usize, hay: &[u8]) -> usize {
+        let pairs = (at..self.len()).zip(hay);
+        pairs
+            .take_while(|(at, byte)| self.byte(*at) == **byte)
+            .count()
+    }
+
+    /// How many bytes at the end of `hay` equal those before `at`.
+    pub(crate) fn matches_backward(self, at: usize, hay: &[u8]) -> usize {
+        let pairs = (0..at).rev().zip(hay.iter().rev());
+        pairs
+            .take_while(|(at, byte)| self.byte(*at) == **byte)
+            .count()
+    }
 }
 
 /// Four bytes from `at` on, a multiple of four.
@@ -167,42 +305,21 @@ fn four(plain: Plain<'_>, at: usize) -> u64 {
     plain.word(at / WORD * WORD) >> (8 * (at % WORD)) & 0xffff_ffff
 }
 
-/// The values of the hexadecimal digits.
+/// The values of eight hexadecimal digits.
 #[inline(always)]
-fn digits(plain: Plain<'_>) -> impl Iterator<Item = Word> {
-    words_of(2 * plain.len(), move |at| {
-        let pairs = spread(four(plain, at / 2));
-        (pairs >> 4 | pairs << 8) & each(15)
-    })
+fn digits(plain: Plain<'_>, at: usize) -> u64 {
+    let pairs = spread(four(plain, at / 2));
+    (pairs >> 4 | pairs << 8) & each(15)
 }
 
 #[inline(always)]
-fn hex(plain: Plain<'_>, letters: u64) -> impl Iterator<Item = Word> {
-    digits(plain).map(move |Word { bytes, len }| {
-        let bytes = bytes + each(b'0') + from(bytes, 10) * letters;
-        Word { bytes, len }
-    })
+fn hex(digits: u64, letters: u64) -> u64 {
+    digits + each(b'0') + from(digits, 10) * letters
 }
 
+/// The characters for 62 and 63.
 const STANDARD: [u8; 2] = *b"+/";
 const URL: [u8; 2] = *b"-_";
-
-/// The sextets that the needle alone decides when it begins at byte `place` of a group of three:
-/// the values of base64's characters.
-///
-/// ```text
-/// place 0   |needle…            6 bits a character, from the first bit on
-/// place 1   x|needle…           skip 4 bits: they share a character with x
-/// place 2   xx|needle…          skip 2 bits
-/// ```
-#[inline(always)]
-fn sextets(plain: Plain<'_>, place: usize) -> impl Iterator<Item = Word> {
-    let skip = [0, 4, 2][place];
-    words_of((8 * plain.len() - skip) / 6, move |at| {
-        // Eight characters are six bytes.
-        separate(plain.word(at / 8 * 6).swap_bytes() << skip >> 16)
-    })
-}
 
 /// The lowest 48 bits as eight bytes of six bits, the highest first.
 #[inline(always)]
@@ -213,24 +330,17 @@ fn separate(bits: u64) -> u64 {
 }
 
 #[inline(always)]
-fn base64(values: impl Iterator<Item = Word>, last_two: [u8; 2]) -> impl Iterator<Item = Word> {
+fn base64(values: u64, last_two: [u8; 2]) -> u64 {
     // `A` to `Z`, `a` to `z`, `0` to `9`: from each to the next by so much more or less.
     const CAPITALS: u64 = b'A' as u64;
     const LETTERS: u64 = b'a' as u64 - 26 - CAPITALS;
     const DIGITS: u64 = b'a' as u64 - 26 + 52 - b'0' as u64;
     let [first, last] = last_two.map(u64::from);
-    values.map(move |word| {
-        let values = word.bytes;
-        let [letters, digits, both, second] = [26, 52, 62, 63].map(|least| from(values, least));
-        let all = values + each(b'A') + letters * LETTERS - digits * DIGITS;
-        // What the two would be is taken away before they are added.
-        let last_two = (both ^ second) * first + second * last;
-        let plain = !(both * 0xff) & all;
-        Word {
-            bytes: plain | last_two,
-            len: word.len,
-        }
-    })
+    let [letters, digits, both, second] = [26, 52, 62, 63].map(|least| from(values, least));
+    let all = values + each(b'A') + letters * LETTERS - digits * DIGITS;
+    // What the two would be is taken away before they are added.
+    let last_two = (both ^ second) * first + second * last;
+    !(both * 0xff) & all | last_two
 }
 
 /// The text as UTF-16, low byte first.

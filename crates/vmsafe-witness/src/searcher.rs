@@ -20,6 +20,7 @@
 
 mod alphabet;
 mod batch;
+mod decoder;
 mod filter;
 mod group;
 mod index;
@@ -35,12 +36,14 @@ use core::fmt;
 use std::sync::Arc;
 
 use crate::factor::{Modulus, find_factors};
+use crate::forms::{Spelled, Spelling};
 use crate::hit::{Form, Hit};
 use crate::keys::KeyHit;
 use crate::needles::Needles;
 use crate::private_key::{self, find_private_keys};
 use crate::schedule::{self, find_schedules};
 
+use decoder::{Encoded, Place};
 use group::Group;
 use pattern::{Pattern, Patterns};
 use settle::settle;
@@ -98,7 +101,7 @@ impl Wanted {
 struct Compiled {
     patterns: Patterns,
     groups: Vec<Group>,
-    /// Bytes of the longest pattern.
+    /// Bytes of the longest form.
     longest: usize,
     wanted: Wanted,
 }
@@ -119,7 +122,8 @@ impl Searcher {
     pub fn with(needles: &Needles, wanted: &Wanted) -> Self {
         let mut patterns = Patterns::new(needles, wanted);
         let groups = Group::split(&mut patterns);
-        let longest = patterns.all.iter().map(Pattern::len).max().unwrap_or(0);
+        let len = |pattern: &Pattern| pattern.len().max(pattern.decoded_len());
+        let longest = patterns.all.iter().map(len).max().unwrap_or(0);
         Self {
             compiled: Arc::new(Compiled {
                 patterns,
@@ -216,32 +220,40 @@ impl fmt::Debug for Searcher {
     }
 }
 
-/// Adjacent bytes that equal a part of a pattern.
+/// Adjacent bytes that equal a part of a pattern, or of a form of it.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Match {
     /// In the searched bytes.
     start: usize,
     len: usize,
-    /// The number of the pattern.
-    pattern: usize,
-    /// Where in the pattern the part begins.
+    written: Written,
+    /// Where in what is written the part begins.
     from: usize,
 }
 
+/// What is matched.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Written {
+    /// The number of a pattern.
+    pattern: usize,
+    /// How it is spelled, if it is not matched byte for byte.
+    spelling: Option<Spelling>,
+}
+
 impl Match {
-    /// Whether the byte at `at` of the searched bytes, taken as byte `from` of `pattern`, is part
-    /// of this match.
-    fn covers(&self, pattern: usize, at: usize, from: usize) -> bool {
-        self.pattern == pattern
+    /// Whether the byte at `at` of the searched bytes, taken as byte `from` of what is written, is
+    /// part of this match.
+    fn covers(&self, written: Written, at: usize, from: usize) -> bool {
+        self.written == written
             && at >= self.start
             && at - self.start < self.len
             && from == self.from + (at - self.start)
     }
 
     fn to_hit(&self, compiled: &Compiled, base_offset: u64) -> Hit {
-        let pattern = compiled.patterns.all[self.pattern];
-        let whole = self.len == pattern.len();
-        let form = match pattern.form {
+        let pattern = compiled.patterns.all[self.written.pattern];
+        let whole = self.len == compiled.len(self.written);
+        let form = match compiled.form(self.written) {
             Form::Exact if !whole => Form::Fragment,
             form => form,
         };
@@ -272,44 +284,96 @@ impl Compiled {
         self.patterns.all.partition_point(is_before)
     }
 
+    fn len(&self, written: Written) -> usize {
+        let len = self.patterns.all[written.pattern].len();
+        written.spelling.map_or(len, |spelling| spelling.len(len))
+    }
+
+    fn form(&self, written: Written) -> Form {
+        let form = self.patterns.all[written.pattern].form;
+        written.spelling.map_or(form, Spelling::form)
+    }
+
     /// If the window at `at` of `hay` stands at `stored` too, extends this equality both ways, and
     /// keeps it if it is long enough.
     fn extend(&self, hay: &[u8], at: usize, stored: usize, matches: &mut Vec<Match>) {
-        if self.patterns.store.word(stored) != load(&hay[at..]) {
+        let store = &self.patterns.store;
+        if store.word(stored) != load(&hay[at..]) {
             return;
         }
         let number = self.pattern_at(stored);
         let pattern = self.patterns.all[number];
+        let written = Written {
+            pattern: number,
+            spelling: None,
+        };
         let from = stored - pattern.start();
-        if matches
-            .iter()
-            .rev()
-            .take(8)
-            .any(|earlier| earlier.covers(number, at, from))
-        {
+        if is_covered(matches, written, at, from) {
             return;
         }
-        let after = self
-            .patterns
-            .store
-            .matches_forward(stored, pattern.end(), &hay[at..]);
-        let before = self
-            .patterns
-            .store
-            .matches_backward(pattern.start(), stored, &hay[..at]);
-        let len = before + after;
-        let start = at - before;
-        if len == pattern.len() || is_evidence(&hay[start..start + len], pattern.form) {
-            matches.push(Match {
-                start: at - before,
-                len,
+        let after = store.matches_forward(stored, pattern.end(), &hay[at..]);
+        let before = store.matches_backward(pattern.start(), stored, &hay[..at]);
+        let found = Match {
+            start: at - before,
+            len: before + after,
+            written,
+            from: from - before,
+        };
+        self.keep(hay, found, matches);
+    }
+
+    /// As [`Self::extend`], if the `window` that byte `nth` of `encoded` begins stands at `stored`.
+    fn extend_encoded(
+        &self,
+        hay: &[u8],
+        (encoded, nth, window): (&Encoded<'_>, isize, u64),
+        stored: usize,
+        matches: &mut Vec<Match>,
+    ) {
+        if self.patterns.store.word(stored) != window {
+            return;
+        }
+        let number = self.pattern_at(stored);
+        let pattern = self.patterns.all[number];
+        let plain = self.patterns.plain(&pattern);
+        for Place { at, from, spelling } in encoded.places(nth, stored - pattern.start()) {
+            let written = Written {
                 pattern: number,
+                spelling: Some(spelling),
+            };
+            if !pattern.decoded.holds(spelling)
+                || is_covered(matches, written, at, from)
+                || !spelling.is_own(plain)
+            {
+                continue;
+            }
+            let spelled = Spelled::new(plain, spelling);
+            let before = spelled.matches_backward(from, &hay[..at]);
+            let found = Match {
+                start: at - before,
+                len: before + spelled.matches_forward(from, &hay[at..]),
+                written,
                 from: from - before,
-            });
+            };
+            self.keep(hay, found, matches);
+        }
+    }
+
+    fn keep(&self, hay: &[u8], found: Match, matches: &mut Vec<Match>) {
+        let part = &hay[found.start..found.start + found.len];
+        if found.len == self.len(found.written) || is_evidence(part, self.form(found.written)) {
+            matches.push(found);
             if matches.len().is_multiple_of(MANY_MATCHES) {
                 matches.sort_unstable();
                 matches.dedup();
             }
         }
     }
+}
+
+/// Whether one of the last matches [covers](Match::covers) this.
+fn is_covered(matches: &[Match], written: Written, at: usize, from: usize) -> bool {
+    let last = matches.iter().rev().take(8);
+    last.into_iter()
+        .any(|earlier| earlier.covers(written, at, from))
 }

@@ -92,6 +92,15 @@ impl Alphabet {
         }
     }
 
+    /// Those of base64's two alphabets, hexadecimal digits among them.
+    pub(super) fn of_digits() -> Self {
+        let mut digits = Self::default();
+        let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
+        let set = (0..0x80).filter(is_digit);
+        digits.add(set.fold(0, |set, digit| set | 1 << digit));
+        digits
+    }
+
     /// Takes in all characters of another.
     pub(super) fn unite(&mut self, other: &Self) {
         self.add(other.learned);

@@ -4,13 +4,14 @@ use pulp::bytemuck::{cast, cast_slice, pod_read_unaligned};
 use pulp::{Simd, WithSimd};
 
 use super::alphabet::Alphabet;
+use super::decoder::Decoder;
 use super::filter::Filter;
 use super::look_up::fastest_at_looking_up;
 use super::windows::{WINDOW, load};
 use crate::vectors::widest;
 
 /// How many windows are looked at before the first branch, if they do not overlap.
-const BATCH: usize = 8;
+pub(super) const BATCH: usize = 8;
 
 /// A batch with windows that pass.
 pub(super) struct Passed {
@@ -18,6 +19,10 @@ pub(super) struct Passed {
     /// A bit for each window that passed; none at the first place where no whole batch is left.
     pub(super) windows: u64,
 }
+
+/// Behind the windows of a batch, if they do not overlap, each block of it has a bit in
+/// [`Passed::windows`] too: whether it may be encoded.
+pub(super) const FIRST_BLOCK: usize = BATCH;
 
 /// Which windows are looked for.
 pub(super) trait Class: Copy {
@@ -56,6 +61,8 @@ pub(super) struct Binary<'a, const BOTH_WAYS: bool> {
 pub(super) struct Text<'a> {
     pub(super) filter: &'a Filter,
     pub(super) alphabet: &'a Alphabet,
+    /// What looks for encoded forms on the way, among patterns of stride [`WINDOW`].
+    pub(super) decoder: Option<Decoder<'a>>,
     /// Much of any disk is empty. Zeros that a needle holds are looked at by their borders.
     pub(super) skip_zeros: bool,
 }
@@ -108,8 +115,11 @@ impl Class for Text<'_> {
         batch: &[u8],
     ) -> u64 {
         if STRIDE == WINDOW {
-            let own = self.any_adjacent(simd, batch);
-            return own.map_or(0, |own| self.ask_adjacent(hay, at, &own));
+            return if self.skips(simd, batch) {
+                0
+            } else {
+                self.adjacent(simd, hay, at, batch)
+            };
         }
         let own = self.any_half(simd, batch);
         own.map_or(0, |own| self.ask_runs(batch, STRIDE, &own))
@@ -125,41 +135,63 @@ fn is_any<S: Simd>(simd: S, windows: S::m64s) -> bool {
     simd.first_true_m64s(windows) < S::U64_LANES
 }
 
+/// As many adjacent windows as a vector holds, from the `nth` of a batch on.
+#[inline(always)]
+fn adjacent<S: Simd>(_: S, batch: &[u8], nth: usize) -> S::u64s {
+    pod_read_unaligned(&batch[nth * WINDOW..(nth + S::U64_LANES) * WINDOW])
+}
+
+/// Which bytes of the adjacent windows of a batch are of the alphabet, if all bytes of any window
+/// are. Of pairs with zeros it may be said too often.
+#[inline(always)]
+fn own_of<S: Simd>(simd: S, alphabet: &Alphabet, batch: &[u8]) -> Option<[u64; BATCH]> {
+    let mut is_held = simd.equal_u64s(simd.splat_u64s(0), simd.splat_u64s(1));
+    let mut all = [0; BATCH];
+    for nth in (0..BATCH).step_by(S::U64_LANES) {
+        let own = alphabet.own_of(simd, adjacent(simd, batch, nth));
+        all[nth..nth + S::U64_LANES].copy_from_slice(cast_slice(&[own]));
+        for whole in Alphabet::WHOLE {
+            let held = simd.equal_u64s(own, simd.splat_u64s(whole));
+            is_held = simd.or_m64s(is_held, held);
+        }
+    }
+    is_any(simd, is_held).then_some(all)
+}
+
 impl Text<'_> {
-    /// Which bytes of the adjacent windows of a batch are of the alphabet, if all bytes of any
-    /// window are. Of pairs with zeros it may be said too often.
+    /// Whether a batch of adjacent windows may be left out: none is ASCII, or all are zeros.
     #[inline(always)]
-    fn any_adjacent<S: Simd>(self, simd: S, batch: &[u8]) -> Option<[u64; BATCH]> {
+    fn skips<S: Simd>(self, simd: S, batch: &[u8]) -> bool {
         let zero = simd.splat_u64s(0);
         let highest = simd.splat_u64s(Alphabet::HIGHEST);
-        let none = simd.equal_u64s(zero, highest);
-        let vectors = (0..BATCH).step_by(S::U64_LANES);
-        let vector = |nth: usize| -> S::u64s {
-            pod_read_unaligned(&batch[nth * WINDOW..(nth + S::U64_LANES) * WINDOW])
-        };
-        let mut is_ascii = none;
+        let mut is_ascii = simd.equal_u64s(zero, highest);
         let mut any = zero;
-        for nth in vectors.clone() {
-            let windows = vector(nth);
+        for nth in (0..BATCH).step_by(S::U64_LANES) {
+            let windows = adjacent(simd, batch, nth);
             let ascii = simd.equal_u64s(simd.and_u64s(windows, highest), zero);
             is_ascii = simd.or_m64s(is_ascii, ascii);
             any = simd.or_u64s(any, windows);
         }
         let is_empty = || !is_any(simd, simd.not_m64s(simd.equal_u64s(any, zero)));
-        if !is_any(simd, is_ascii) || self.skip_zeros && is_empty() {
-            return None;
+        !is_any(simd, is_ascii) || self.skip_zeros && is_empty()
+    }
+
+    /// The windows and blocks of a batch that pass.
+    #[inline(always)]
+    fn adjacent<S: Simd>(self, simd: S, hay: &[u8], at: usize, batch: &[u8]) -> u64 {
+        let Some(decoder) = self.decoder else {
+            let own = own_of(simd, self.alphabet, batch);
+            return own.map_or(0, |own| self.ask_adjacent(hay, at, &own));
+        };
+        if own_of(simd, decoder.either, batch).is_none() {
+            return 0;
         }
-        let mut is_held = none;
-        let mut all = [0; BATCH];
-        for nth in vectors {
-            let own = self.alphabet.own_of(simd, vector(nth));
-            all[nth..nth + S::U64_LANES].copy_from_slice(cast_slice(&[own]));
-            for whole in Alphabet::WHOLE {
-                let held = simd.equal_u64s(own, simd.splat_u64s(whole));
-                is_held = simd.or_m64s(is_held, held);
-            }
+        let own = own_of(simd, self.alphabet, batch);
+        let mut passed = own.map_or(0, |own| self.ask_adjacent(hay, at, &own));
+        if let Some(own) = own_of(simd, decoder.digits, batch) {
+            passed |= decoder.ask_digits(hay, at, &own) << FIRST_BLOCK;
         }
-        is_any(simd, is_held).then_some(all)
+        passed
     }
 
     /// Which bytes of a batch are of the alphabet, if all of any half window are: so it is where a
@@ -192,6 +224,18 @@ impl Text<'_> {
     /// Asks the filter about those of the adjacent windows from `at` on that can be a needle's.
     #[inline(never)]
     fn ask_adjacent(self, hay: &[u8], at: usize, own: &[u64; BATCH]) -> u64 {
+        let mut passed = 0;
+        if !self.filter.is_empty() {
+            passed |= self.ask_windows(hay, at, own);
+        }
+        if let Some(decoder) = self.decoder {
+            passed |= decoder.ask_wide(hay, at, own) << FIRST_BLOCK;
+        }
+        passed
+    }
+
+    #[inline(always)]
+    fn ask_windows(self, hay: &[u8], at: usize, own: &[u64; BATCH]) -> u64 {
         let window = |nth: usize| load(&hay[at + nth * WINDOW..]);
         // Of pairs with zeros no more is asked: they are few.
         let is_wide = |nth: &usize| {
@@ -257,12 +301,12 @@ fn runs_of_eight(bits: u128) -> u128 {
 }
 
 /// Sets the bits with these numbers.
-fn bits(numbers: impl Iterator<Item = usize>) -> u64 {
+pub(super) fn bits(numbers: impl Iterator<Item = usize>) -> u64 {
     numbers.fold(0, |bits, number| bits | 1 << number)
 }
 
 /// The numbers of the bits that are set.
-fn ones(mut bits: u128) -> impl Iterator<Item = usize> {
+pub(super) fn ones(mut bits: u128) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
         let nth = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
         bits &= bits - 1;
@@ -337,6 +381,7 @@ mod tests {
         let class = Text {
             filter: &filter,
             alphabet: &alphabet,
+            decoder: None,
             skip_zeros: true,
         };
         let (mut at, mut found) = (0, Vec::new());

@@ -2,11 +2,15 @@
 
 use core::ops::Range;
 
-use super::batch::{Binary, Class, Next, Text};
+use super::batch::{Binary, Class, FIRST_BLOCK, Next, Text};
+use super::decoder::{BLOCK, Decoder, Encoded};
 use super::filter::{Filter, Kind};
 use super::pattern::{Patterns, STRIDES};
 use super::windows::{WINDOW, Windows, load, repeated_byte};
 use super::{Compiled, Match};
+
+/// The blocks of a batch.
+const BLOCKS: usize = 4;
 
 /// Patterns that are looked up every `stride` bytes.
 pub(super) struct Group {
@@ -26,27 +30,40 @@ impl Group {
 
     /// Adds what of this group stands in `hay` to `matches`.
     pub(super) fn search(&self, compiled: &Compiled, hay: &[u8], matches: &mut Vec<Match>) {
-        let Windows { binary, text, .. } = &self.windows;
+        let Windows {
+            binary,
+            text,
+            decoded,
+            ..
+        } = &self.windows;
         if !binary.is_empty() {
             let filter = binary;
             match binary.kind() {
                 Kind::BothWays => {
                     let class = Binary::<true> { filter };
-                    self.sweep(compiled, hay, matches, filter, class);
+                    self.sweep(compiled, hay, matches, filter, None, class);
                 }
                 _ => {
                     let class = Binary::<false> { filter };
-                    self.sweep(compiled, hay, matches, filter, class);
+                    self.sweep(compiled, hay, matches, filter, None, class);
                 }
             }
         }
-        if !text.is_empty() {
+        if !text.is_empty() || decoded.any() {
+            let alphabet = &compiled.patterns.alphabet;
+            let decoder = Decoder {
+                windows: &self.windows,
+                alphabet,
+                digits: &self.windows.digits,
+                either: &self.windows.either,
+            };
             let class = Text {
                 filter: text,
-                alphabet: &compiled.patterns.alphabet,
+                alphabet,
+                decoder: decoded.any().then_some(decoder),
                 skip_zeros: !self.windows.has_run_of(0),
             };
-            self.sweep(compiled, hay, matches, text, class);
+            self.sweep(compiled, hay, matches, text, class.decoder, class);
         }
     }
 
@@ -56,11 +73,13 @@ impl Group {
         hay: &[u8],
         matches: &mut Vec<Match>,
         filter: &Filter,
+        decoder: Option<Decoder<'_>>,
         class: impl Class,
     ) {
         let mut sweep = Sweep {
             windows: &self.windows,
             filter,
+            decoder,
             compiled,
             hay,
             matches,
@@ -78,6 +97,7 @@ impl Group {
 struct Sweep<'a> {
     windows: &'a Windows,
     filter: &'a Filter,
+    decoder: Option<Decoder<'a>>,
     compiled: &'a Compiled,
     hay: &'a [u8],
     matches: &'a mut Vec<Match>,
@@ -95,6 +115,7 @@ impl Sweep<'_> {
             }
             at = self.check_batch(at, STRIDE, passed.windows, at + class.bytes(STRIDE));
         }
+        self.check_blocks_from(at);
         while at + WINDOW <= hay.len() {
             let next = at + STRIDE;
             at = if self.filter.passes_all(load(&hay[at..])) {
@@ -105,9 +126,16 @@ impl Sweep<'_> {
         }
     }
 
-    /// Checks the windows of a batch that passed; returns where to go on.
+    /// Checks the windows and blocks of a batch that passed; returns where to go on.
     #[cold]
     fn check_batch(&mut self, at: usize, stride: usize, mut passed: u64, next: usize) -> usize {
+        if self.decoder.is_some() {
+            let blocks = passed >> FIRST_BLOCK;
+            passed &= (1 << FIRST_BLOCK) - 1;
+            let is_passed = |nth: &usize| blocks >> nth & 1 != 0;
+            let blocks = (0..BLOCKS).filter(is_passed);
+            blocks.for_each(|nth| self.check_block(at + nth * BLOCK));
+        }
         while passed != 0 {
             let nth = passed.trailing_zeros() as usize;
             passed &= passed - 1;
@@ -135,7 +163,40 @@ impl Sweep<'_> {
         let run = self.run_around(at, byte);
         self.compare_across(run.start);
         self.compare_across(run.end);
-        next.max((run.end + 1 - WINDOW).next_multiple_of(stride))
+        // Blocks stay where they are, and those at the run's end are looked at.
+        let in_blocks = |at: usize| at.saturating_sub(BLOCK) / BLOCK * BLOCK;
+        let end = (run.end + 1 - WINDOW).next_multiple_of(stride);
+        next.max(self.decoder.map_or(end, |_| in_blocks(end)))
+    }
+
+    /// Checks all blocks from `at` on.
+    fn check_blocks_from(&mut self, at: usize) {
+        let Some(decoder) = self.decoder else { return };
+        let hay = self.hay;
+        let blocks = (at..(hay.len() + 1).saturating_sub(BLOCK)).step_by(BLOCK);
+        for at in blocks.filter(|at| decoder.asks_about(hay, *at)) {
+            self.check_block(at);
+        }
+    }
+
+    /// Looks for forms around the block at `at`.
+    #[cold]
+    fn check_block(&mut self, at: usize) {
+        let Some(decoder) = self.decoder else { return };
+        for encoded in decoder.readings(self.hay, at) {
+            let window = |nth| encoded.window(nth);
+            let passes = |window: &u64| decoder.passes(*window);
+            for (nth, window) in around(WINDOW.cast_signed(), window, passes) {
+                self.compare_encoded(&encoded, nth, window);
+            }
+        }
+    }
+
+    fn compare_encoded(&mut self, encoded: &Encoded<'_>, nth: isize, window: u64) {
+        for stored in self.windows.index.candidates(window) {
+            let compiled = self.compiled;
+            compiled.extend_encoded(self.hay, (encoded, nth, window), stored, self.matches);
+        }
     }
 
     /// The longest run of `byte` that holds the window at `at`.
@@ -157,18 +218,14 @@ impl Sweep<'_> {
     /// Compares at each window less than `stride` bytes from `at`: of a part of a pattern that
     /// holds the window at `at`, one of them is in the index.
     fn compare_around(&mut self, at: usize, stride: usize) {
-        let first = at.saturating_sub(stride - 1);
-        let last = (at + stride - 1).min(self.hay.len() - WINDOW);
-        // Every pattern has as many windows as the stride, and all of them pass. Few accidents of
-        // hashing stand beside another, and the filters cost less than the index.
-        let passes = |near: &usize| self.filter.passes_all(load(&self.hay[*near..]));
-        let before = (first..at).rev().take_while(passes).count();
-        let behind = (at + 1..=last).take_while(passes).count();
-        if before + 1 + behind < stride {
-            return;
-        }
-        for near in at - before..=at + behind {
-            self.compare(near, load(&self.hay[near..]));
+        let Self { hay, filter, .. } = *self;
+        let window = |nth| {
+            let at = at.checked_add_signed(nth)?;
+            Some(load(hay.get(at..at + WINDOW)?))
+        };
+        let passes = |window: &u64| filter.passes_all(*window);
+        for (nth, window) in around(stride.cast_signed(), window, passes) {
+            self.compare(at.wrapping_add_signed(nth), window);
         }
     }
 
@@ -177,4 +234,27 @@ impl Sweep<'_> {
             self.compiled.extend(self.hay, at, stored, self.matches);
         }
     }
+}
+
+/// The windows less than `stride` from window 0 that may be parts of a pattern with it, by their
+/// distances; none if they are too few for one.
+///
+/// Every pattern has as many windows as the stride, and all of them pass. Few accidents of hashing
+/// stand beside another, and the filters cost less than the index.
+fn around(
+    stride: isize,
+    window: impl Fn(isize) -> Option<u64>,
+    passes: impl Fn(&u64) -> bool,
+) -> impl Iterator<Item = (isize, u64)> {
+    let passing = |nth: isize| window(nth).filter(&passes);
+    let before = (1..stride)
+        .take_while(|nth| passing(-nth).is_some())
+        .count();
+    let behind = (1..stride)
+        .take_while(|nth| passing(*nth).is_some())
+        .count();
+    let [before, behind] = [before, behind].map(usize::cast_signed);
+    let is_enough = before + 1 + behind >= stride;
+    let near = if is_enough { -before..behind + 1 } else { 0..0 };
+    near.filter_map(move |nth| Some((nth, window(nth)?)))
 }

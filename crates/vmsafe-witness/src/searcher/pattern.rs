@@ -3,12 +3,13 @@
 use core::ops::Range;
 
 use super::alphabet::Alphabet;
+use super::decoder::{Decoded, SHORTEST_DECODED};
 use super::parallel::{in_parallel, shares};
 use super::windows::{WINDOW, repeated_byte};
 use super::{SHORTEST_ENCODED_FRAGMENT, Wanted};
-use crate::forms::{Forms, Word, each_form, exact, words_of_forms};
+use crate::forms::{Forms, Word, each_plain, each_spelled, exact, wide, words_of_forms};
 use crate::hit::Form;
-use crate::masked::{MaskStream, Masked, Room, WORD};
+use crate::masked::{MaskStream, Masked, Plain, Room, WORD};
 use crate::needles::{NeedleId, Needles};
 
 /// Patterns of at least this many bytes hold a whole window at some multiple of the stride.
@@ -32,6 +33,8 @@ pub(super) struct Pattern {
     pub(super) is_text: bool,
     /// Whether a window repeats one byte.
     pub(super) has_run: bool,
+    /// Which of its forms have no patterns, since they are sought by decoding.
+    pub(super) decoded: Decoded,
 }
 
 /// A place in the store, or a number of a needle.
@@ -193,8 +196,8 @@ impl Patterns {
         let mut store = Masked::with_rooms(&rooms, needles.masks(0));
         let parts = shares.into_iter().zip(store.rooms(&rooms));
         let parts = in_parallel(parts, |(share, room)| {
-            let mut part = Part::new(room);
-            part.take(needles, share, wanted);
+            let mut part = Part::new(room, wanted.encoded);
+            part.take(needles, share);
             (part.all, part.alphabet)
         });
         let append = |(mut all, mut alphabet): (Vec<_>, Alphabet), (behind, other)| {
@@ -209,6 +212,13 @@ impl Patterns {
             alphabet,
             masks: needles.masks(1),
         }
+    }
+}
+
+impl Patterns {
+    /// A pattern, to be read.
+    pub(super) fn plain(&self, pattern: &Pattern) -> Plain<'_> {
+        Plain::new(&self.store, pattern.start(), pattern.len())
     }
 }
 
@@ -232,27 +242,58 @@ struct Part<'a> {
     alphabet: Alphabet,
     /// The needle whose forms are taken in.
     needle: NeedleId,
+    /// Whether encoded forms are wanted.
+    is_encoded: bool,
 }
 
 impl<'a> Part<'a> {
-    fn new(room: Room<'a>) -> Self {
+    fn new(room: Room<'a>, is_encoded: bool) -> Self {
         Self {
             room,
             all: Vec::new(),
             alphabet: Alphabet::default(),
             needle: NeedleId(0),
+            is_encoded,
         }
     }
 
-    fn take(&mut self, needles: &Needles, numbers: &[NeedleId], wanted: &Wanted) {
+    fn take(&mut self, needles: &Needles, numbers: &[NeedleId]) {
         for &needle in numbers {
             self.needle = needle;
             let plain = needles.plain(needle.0);
-            if wanted.encoded {
-                each_form(plain, self);
+            if self.is_encoded {
+                self.take_forms(plain);
             } else {
                 self.add(Form::Exact, exact(plain));
             }
+        }
+    }
+
+    fn take_forms(&mut self, plain: Plain<'_>) {
+        let nth = self.all.len();
+        each_plain(plain, self);
+        let decoded = self
+            .all
+            .get(nth)
+            .map_or_else(Decoded::default, |exact| exact.decoded);
+        if !decoded.digits {
+            each_spelled(plain, self);
+        }
+        if !decoded.wide {
+            wide(plain, self);
+        }
+    }
+
+    /// How what was just added is sought in other forms.
+    fn decoded(&self, form: Form, traits: &Traits) -> Decoded {
+        // A run is sought by its borders, which are other places in a form.
+        let digits = self.is_encoded
+            && form == Form::Exact
+            && traits.len >= SHORTEST_DECODED
+            && !traits.has_run;
+        Decoded {
+            digits,
+            wide: digits && traits.is_text[0],
         }
     }
 }
@@ -273,6 +314,7 @@ impl Forms for Part<'_> {
         // Short patterns are sought where eight bytes in a row are of the alphabet.
         let kinds = if *stride == WINDOW { 3 } else { 1 };
         let is_text = traits.is_text[..kinds].contains(&true);
+        let decoded = self.decoded(form, &traits);
         if is_text {
             self.alphabet = traits.alphabet;
         }
@@ -284,6 +326,7 @@ impl Forms for Part<'_> {
             stride: stride.to_le_bytes()[0],
             is_text,
             has_run: traits.has_run,
+            decoded,
         });
     }
 }

@@ -1,6 +1,8 @@
 //! The tables of 8-byte windows: filters that say "perhaps" fast, and an index behind them that
 //! says where.
 
+use super::alphabet::Alphabet;
+use super::decoder::Decoded;
 use super::filter::{Filter, Kind, MANY_WINDOWS};
 use super::index::{Entries, Index};
 use super::parallel::{in_parallel, shares};
@@ -26,6 +28,12 @@ pub(super) struct Windows {
     pub(super) index: Index,
     /// For which byte values a pattern holds a window of that byte alone.
     runs: [bool; 256],
+    /// What is sought by decoding.
+    pub(super) decoded: Decoded,
+    /// All that forms in digits are written in.
+    pub(super) digits: Alphabet,
+    /// All that forms in digits and the patterns that are text are written in.
+    pub(super) either: Alphabet,
 }
 
 /// The window that begins at the start of `bytes`.
@@ -49,6 +57,8 @@ impl Windows {
         if !patterns.all.iter().any(is_ours) {
             return None;
         }
+        let ours = patterns.all.iter().filter(|pattern| is_ours(pattern));
+        let decoded = ours.map(|pattern| pattern.decoded).reduce(Decoded::or);
         let entries = Entries::new(&mut patterns.masks);
         let mut tables = |is_text| Tables::of(patterns, stride, is_text, &entries);
         let text = tables(true);
@@ -59,10 +69,16 @@ impl Windows {
             }
             binary = tables(false);
         }
+        let digits = Alphabet::of_digits();
+        let mut either = patterns.alphabet.clone();
+        either.unite(&digits);
         Some(Self {
             runs: core::array::from_fn(|byte| binary.runs[byte] || text.runs[byte]),
             binary: binary.filter,
             text: text.filter,
+            decoded: decoded.unwrap_or_default(),
+            digits,
+            either,
             index: binary.entries.append(text.entries).index(),
         })
     }
