@@ -3,12 +3,15 @@
 use std::io::{self, Read};
 
 use base64ct::{Base64, Base64Unpadded, Base64Url, Base64UrlUnpadded, Encoding};
+use memchr::memchr;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{LONGEST_NEEDLE, NeedleError, NeedleId, Needles};
 
 /// Hex doubles a needle; the prefix and a line end come on top.
 const LONGEST_LINE: usize = 2 * LONGEST_NEEDLE + 16;
+/// Bytes that are read at once.
+const BLOCK: usize = 64 * 1024;
 
 impl Needles {
     /// Adds the needle that `line` spells as `hex:…`, `base64:…` or `text:…`, and wipes `line`,
@@ -22,7 +25,8 @@ impl Needles {
         &mut self,
         line: &mut L,
     ) -> Result<NeedleId, NeedleError> {
-        let added = self.push_spelled(line.as_ref());
+        let mut room = Zeroizing::new(vec![0; line.as_ref().len()]);
+        let added = self.push_spelled(line.as_ref(), &mut room);
         line.zeroize();
         added
     }
@@ -35,63 +39,104 @@ impl Needles {
     /// [`NeedleError::Line`] names the first line that was refused, [`NeedleError::Read`] says
     /// that reading failed.
     pub fn read_from(mut reader: impl Read) -> Result<Self, NeedleError> {
-        let mut needles = Self::new();
-        let mut block = Zeroizing::new(vec![0; 4096]);
-        // Never grows: a growing vector would leave its old content behind.
-        let mut line = Zeroizing::new(Vec::with_capacity(LONGEST_LINE));
-        let mut number = 1;
+        let mut lines = Lines::new();
+        let mut block = Zeroizing::new(vec![0; BLOCK]);
         loop {
-            let filled = match reader.read(&mut block) {
-                Ok(filled) => filled,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error.into()),
-            };
-            if filled == 0 {
-                break needles.finish_line(&mut line, number)?;
-            }
-            for &byte in &block[..filled] {
-                if byte == b'\n' {
-                    needles.finish_line(&mut line, number)?;
-                    number += 1;
-                } else if line.len() == LONGEST_LINE {
-                    return Err(at_line(number, NeedleError::LineTooLong));
-                } else {
-                    line.push(byte);
-                }
+            match reader.read(&mut block) {
+                Ok(0) => break lines.finish(),
+                Ok(filled) => lines.take(&block[..filled])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error.into()),
             }
         }
-        Ok(needles)
     }
 
-    fn finish_line(
-        &mut self,
-        line: &mut Zeroizing<Vec<u8>>,
-        number: u64,
-    ) -> Result<(), NeedleError> {
-        let blank = line.iter().all(u8::is_ascii_whitespace);
-        if !blank && line[0] != b'#' {
-            self.push_spelled(line)
-                .map_err(|error| at_line(number, error))?;
-        }
-        line.as_mut_slice().zeroize();
-        line.clear();
-        Ok(())
-    }
-
-    fn push_spelled(&mut self, line: &[u8]) -> Result<NeedleId, NeedleError> {
+    /// `room` is at least as long as `line`.
+    fn push_spelled(&mut self, line: &[u8], room: &mut [u8]) -> Result<NeedleId, NeedleError> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let mut room = Zeroizing::new(vec![0; line.len()]);
         if let Some(text) = line.strip_prefix(b"text:") {
             self.push(text)
         } else if let Some(digits) = line.strip_prefix(b"hex:") {
-            let bytes = base16ct::mixed::decode(digits, &mut room);
+            let bytes = base16ct::mixed::decode(digits, room);
             self.push(bytes.map_err(|_| NeedleError::Hex)?)
         } else if let Some(digits) = line.strip_prefix(b"base64:") {
-            self.push(decode_base64(digits, &mut room)?)
+            self.push(decode_base64(digits, room)?)
         } else {
             Err(NeedleError::Prefix)
         }
+    }
+}
+
+/// Takes lines in as they come.
+struct Lines {
+    needles: Needles,
+    /// A line that began in an earlier block. It never grows: a growing vector would leave its old
+    /// content behind.
+    begun: Zeroizing<Vec<u8>>,
+    room: Zeroizing<Vec<u8>>,
+    number: u64,
+}
+
+impl Lines {
+    fn new() -> Self {
+        Self {
+            needles: Needles::new(),
+            begun: Zeroizing::new(Vec::with_capacity(LONGEST_LINE)),
+            room: Zeroizing::new(vec![0; LONGEST_LINE]),
+            number: 1,
+        }
+    }
+
+    fn take(&mut self, mut block: &[u8]) -> Result<(), NeedleError> {
+        while let Some(end) = memchr(b'\n', block) {
+            let (line, rest) = block.split_at(end);
+            if self.begun.is_empty() {
+                self.push(line)?;
+            } else {
+                self.push_begun(line)?;
+            }
+            block = &rest[1..];
+        }
+        self.begin(block)
+    }
+
+    fn finish(mut self) -> Result<Needles, NeedleError> {
+        self.push_begun(&[])?;
+        Ok(self.needles)
+    }
+
+    fn begin(&mut self, part: &[u8]) -> Result<(), NeedleError> {
+        if part.len() > LONGEST_LINE - self.begun.len() {
+            return Err(at_line(self.number, NeedleError::LineTooLong));
+        }
+        self.begun.extend_from_slice(part);
+        Ok(())
+    }
+
+    fn push_begun(&mut self, end: &[u8]) -> Result<(), NeedleError> {
+        self.begin(end)?;
+        let mut line = core::mem::take(&mut self.begun);
+        self.push(&line)?;
+        line.as_mut_slice().zeroize();
+        line.clear();
+        self.begun = line;
+        Ok(())
+    }
+
+    fn push(&mut self, line: &[u8]) -> Result<(), NeedleError> {
+        let told = |because| at_line(self.number, because);
+        if line.len() > LONGEST_LINE {
+            return Err(told(NeedleError::LineTooLong));
+        }
+        let blank = line.iter().all(u8::is_ascii_whitespace);
+        if !blank && line[0] != b'#' {
+            self.needles
+                .push_spelled(line, &mut self.room)
+                .map_err(told)?;
+        }
+        self.number += 1;
+        Ok(())
     }
 }
 

@@ -91,7 +91,7 @@ impl<const BOTH_WAYS: bool> Class for Binary<'_, BOTH_WAYS> {
 impl<const BOTH_WAYS: bool> Binary<'_, BOTH_WAYS> {
     #[inline(never)]
     fn ask(self, windows: &[u64; BATCH]) -> u64 {
-        let passes = |nth: &usize| self.filter.passes_all(windows[*nth]);
+        let passes = |nth: &usize| self.filter.passes_any(windows[*nth]);
         bits((0..BATCH).filter(passes))
     }
 }
@@ -217,7 +217,7 @@ impl Text<'_> {
         let behind = self.alphabet.own(load(&batch[BATCH * WINDOW..]));
         let text = u128::from(gather(behind)) << 64 | u128::from(gather_all(own));
         let eight = runs_of_eight(text) & u128::from(one_in(stride));
-        let passes = |at: &usize| self.filter.passes_all(load(&batch[*at..]));
+        let passes = |at: &usize| self.filter.passes_any(load(&batch[*at..]));
         bits(ones(eight).filter(passes).map(|at| at / stride))
     }
 
@@ -244,7 +244,7 @@ impl Text<'_> {
                 && self.alphabet.holds(window(*nth))
         };
         let asked = self.in_long_text(hay, at, own) | bits((0..BATCH).filter(is_wide));
-        let passes = |nth: &usize| self.filter.passes_all(window(*nth));
+        let passes = |nth: &usize| self.filter.passes_any(window(*nth));
         bits(ones(asked.into()).filter(passes))
     }
 
@@ -399,7 +399,7 @@ mod tests {
         }
         let passes = |at: &usize| {
             let window = load(&hay[*at..]);
-            alphabet.holds_bytes(window) && filter.passes_all(window)
+            alphabet.holds_bytes(window) && filter.passes_any(window)
         };
         let places = (0..hay.len() - WINDOW - class.bytes(STRIDE)).step_by(STRIDE);
         let expected: Vec<usize> = places.filter(passes).collect();

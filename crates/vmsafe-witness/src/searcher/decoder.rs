@@ -74,7 +74,7 @@ impl<'a> Decoder<'a> {
         // Few windows that are no text look like ASCII.
         let is_text =
             || window & Alphabet::HIGHEST == 0 && !text.is_empty() && self.alphabet.holds(window);
-        !binary.is_empty() && binary.passes_all(window) || is_text() && text.passes_all(window)
+        !binary.is_empty() && binary.passes_any(window) || is_text() && text.passes_any(window)
     }
 
     /// Which blocks of a batch may be a form in digits: a bit for each. `own` tells which of its
@@ -99,7 +99,7 @@ impl<'a> Decoder<'a> {
         self.ask(own, |[first, last], nth| {
             first == last
                 && Alphabet::WHOLE[1..].contains(&first)
-                && self.passes_any(hay, at + nth * BLOCK, &Coding::WIDE)
+                && self.passes_as(hay, at + nth * BLOCK, &Coding::WIDE)
         })
     }
 
@@ -116,7 +116,7 @@ impl<'a> Decoder<'a> {
     /// Whether the block at `at`, of which nothing is known, may be encoded.
     pub(super) fn asks_about(self, hay: &[u8], at: usize) -> bool {
         let Decoded { digits, wide } = self.windows.decoded;
-        digits && self.passes_digits(hay, at) || wide && self.passes_any(hay, at, &Coding::WIDE)
+        digits && self.passes_digits(hay, at) || wide && self.passes_as(hay, at, &Coding::WIDE)
     }
 
     fn passes_digits(self, hay: &[u8], at: usize) -> bool {
@@ -127,10 +127,10 @@ impl<'a> Decoder<'a> {
         };
         let places = [0, 6, 12, 18];
         places.iter().any(|skip| self.passes(eight(bits, *skip)))
-            || hex(block).is_some() && self.passes_any(hay, at, &Coding::HEX)
+            || hex(block).is_some() && self.passes_as(hay, at, &Coding::HEX)
     }
 
-    fn passes_any(self, hay: &[u8], at: usize, codings: &[(Coding, usize)]) -> bool {
+    fn passes_as(self, hay: &[u8], at: usize, codings: &[(Coding, usize)]) -> bool {
         let passes = |&(coding, skip): &(Coding, usize)| {
             let origin = at + skip;
             let encoded = Encoded {

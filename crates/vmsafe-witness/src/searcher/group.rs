@@ -118,7 +118,7 @@ impl Sweep<'_> {
         self.check_blocks_from(at);
         while at + WINDOW <= hay.len() {
             let next = at + STRIDE;
-            at = if self.filter.passes_all(load(&hay[at..])) {
+            at = if self.filter.passes_any(load(&hay[at..])) {
                 self.check(at, STRIDE, next)
             } else {
                 next
@@ -223,7 +223,7 @@ impl Sweep<'_> {
             let at = at.checked_add_signed(nth)?;
             Some(load(hay.get(at..at + WINDOW)?))
         };
-        let passes = |window: &u64| filter.passes_all(*window);
+        let passes = |window: &u64| filter.passes_any(*window);
         for (nth, window) in around(stride.cast_signed(), window, passes) {
             self.compare(at.wrapping_add_signed(nth), window);
         }

@@ -70,7 +70,7 @@ impl Pattern {
 
     /// Where the strides begin whose windows count.
     #[inline(always)]
-    pub(super) fn strides(&self) -> impl ExactSizeIterator<Item = usize> + use<> {
+    pub(super) fn strides(&self) -> impl ExactSizeIterator<Item = usize> + Clone + use<> {
         let Range { start, end } = self.windows();
         let is_encoded = !matches!(self.form, Form::Exact | Form::Reversed);
         if is_encoded && !self.has_run && self.stride() == WINDOW {
@@ -81,10 +81,24 @@ impl Pattern {
         }
     }
 
+    /// How many windows there are in all strides that count.
+    pub(super) fn window_count(&self) -> usize {
+        let strides = self.strides();
+        let last = strides.clone().last();
+        let in_last = last.map_or(0, |at| self.windows_in(at));
+        (strides.len().saturating_sub(1)) * self.stride() + in_last
+    }
+
+    /// How many windows the stride at `at` has.
+    #[inline(always)]
+    fn windows_in(&self, at: usize) -> usize {
+        self.stride().min(self.windows().end - at)
+    }
+
     /// The windows of the stride at `at`, and their number.
     #[inline(always)]
     pub(super) fn windows_of(&self, at: usize, store: &Masked) -> ([u64; WINDOW], usize) {
-        let count = self.stride().min(self.windows().end - at);
+        let count = self.windows_in(at);
         if count == WINDOW {
             return (adjacent(store.word(at), store.word(at + WINDOW)), count);
         }

@@ -94,15 +94,17 @@ fn strides<'a>(patterns: impl Iterator<Item = &'a &'a Pattern>) -> usize {
     patterns.map(|pattern| pattern.strides().len()).sum()
 }
 
+/// How many windows are in those strides.
+fn windows<'a>(patterns: impl Iterator<Item = &'a &'a Pattern>) -> usize {
+    patterns.map(|pattern| pattern.window_count()).sum()
+}
+
 /// What kind of filter patterns need that are all text, or all not, and share a stride.
 fn kind_for(patterns: &[&Pattern]) -> Kind {
     let is_reversed = |pattern: &&Pattern| pattern.form == Form::Reversed;
-    let windows = |pattern: &&Pattern| pattern.strides().len() * pattern.stride();
     if patterns.first().is_some_and(|pattern| pattern.is_text) {
         Kind::Text
-    } else if patterns.iter().any(is_reversed)
-        && patterns.iter().map(windows).sum::<usize>() > MANY_WINDOWS
-    {
+    } else if patterns.iter().any(is_reversed) && windows(patterns.iter()) > MANY_WINDOWS {
         Kind::BothWays
     } else {
         Kind::Exact
@@ -134,7 +136,7 @@ impl Tables {
         let ours: Vec<&Pattern> = patterns.all.iter().filter(is_ours).collect();
         let kind = kind_for(&ours);
         let is_inserted = |pattern: &&&Pattern| is_inserted(pattern, kind);
-        let inserted = strides(ours.iter().filter(is_inserted)) * stride;
+        let inserted = windows(ours.iter().filter(is_inserted));
         let filter = Filter::with_room(inserted, kind, &mut patterns.masks);
         let store = &patterns.store;
         let make = |part: &[&Pattern]| {
@@ -157,7 +159,7 @@ impl Tables {
             let is_sought = [self, text]
                 .iter()
                 .any(|tables| tables.runs[usize::from(byte)]);
-            !is_sought && self.filter.passes_two(u64::from_le_bytes([byte; WINDOW]))
+            !is_sought && self.filter.passes_any(u64::from_le_bytes([byte; WINDOW]))
         };
         [0, 0xff].into_iter().any(in_vain)
     }
