@@ -47,21 +47,16 @@ pub(crate) trait Forms {
 /// Adds each form of a needle to `forms`.
 #[cfg(test)]
 pub(crate) fn each_form(plain: Plain<'_>, forms: &mut impl Forms) {
-    each_plain(plain, forms);
-    each_spelled(plain, forms);
+    forms.add(Form::Exact, exact(plain));
+    if Spelling::Reversed.is_own(plain) {
+        forms.add(Form::Reversed, Spelling::Reversed.words(plain));
+    }
+    each_in_digits(plain, forms);
     wide(plain, forms);
 }
 
-/// Adds the forms that are as long as the needle.
-pub(crate) fn each_plain(plain: Plain<'_>, forms: &mut impl Forms) {
-    forms.add(Form::Exact, exact(plain));
-    if !is_same(exact(plain), reversed(plain)) {
-        forms.add(Form::Reversed, reversed(plain));
-    }
-}
-
 /// Adds the forms that are written in digits.
-pub(crate) fn each_spelled(plain: Plain<'_>, forms: &mut impl Forms) {
+pub(crate) fn each_in_digits(plain: Plain<'_>, forms: &mut impl Forms) {
     for spelling in Spelling::DIGITS {
         if spelling.is_own(plain) {
             forms.add(spelling.form(), spelling.words(plain));
@@ -78,12 +73,12 @@ pub(crate) fn wide(plain: Plain<'_>, forms: &mut impl Forms) {
     }
 }
 
-/// At least as many words as all forms of a needle of `len` bytes have together.
+/// At least as many words as a needle of `len` bytes and its encoded forms have together.
 pub(crate) fn words_of_forms(len: usize) -> usize {
     let words = |bytes: usize| bytes.div_ceil(WORD);
     let twice = 3 * words(2 * len);
     let base64 = 6 * words((4 * len).div_ceil(3));
-    2 * words(len) + twice + base64
+    words(len) + twice + base64
 }
 
 #[cfg(test)]
@@ -98,19 +93,6 @@ impl Forms for Vec<(Form, Vec<u8>)> {
 #[inline(always)]
 pub(crate) fn exact(plain: Plain<'_>) -> impl Iterator<Item = Word> {
     words_of(plain.len(), move |at| plain.word(at))
-}
-
-#[inline(always)]
-fn reversed(plain: Plain<'_>) -> impl Iterator<Item = Word> {
-    words_of(plain.len(), move |at| {
-        let left = plain.len() - at;
-        let last = if left < WORD {
-            plain.word(0) << (8 * (WORD - left))
-        } else {
-            plain.word(left - WORD)
-        };
-        last.swap_bytes()
-    })
 }
 
 /// The words of `len` bytes, of which `word` gives those from a place on.
@@ -162,9 +144,11 @@ fn spread(bytes: u64) -> u64 {
 const LOWER: u64 = (b'a' - b'9' - 1) as u64;
 const UPPER: u64 = (b'A' - b'9' - 1) as u64;
 
-/// A form that is longer than the needle, and any part of which is made from a part of it.
+/// A form any part of which is made from a part of the needle.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Spelling {
+    /// Byte by byte backwards.
+    Reversed,
     Hex,
     HexUpper,
     /// The characters that the needle alone decides when it begins at byte `place` of a group of
@@ -200,6 +184,7 @@ impl Spelling {
 
     pub(crate) fn form(self) -> Form {
         match self {
+            Self::Reversed => Form::Reversed,
             Self::Hex => Form::Hex,
             Self::HexUpper => Form::HexUpper,
             Self::Base64 { .. } => Form::Base64,
@@ -219,6 +204,7 @@ impl Spelling {
     /// The bytes that a needle of `len` bytes takes.
     pub(crate) fn len(self, len: usize) -> usize {
         match self {
+            Self::Reversed => len,
             Self::Hex | Self::HexUpper | Self::Wide => 2 * len,
             Self::Base64 { .. } | Self::Base64Url { .. } => (8 * len - self.skipped_bits()) / 6,
         }
@@ -227,12 +213,13 @@ impl Spelling {
     /// Whether it is unlike all others of this needle: some are written in capitals only if there
     /// is a letter.
     pub(crate) fn is_own(self, plain: Plain<'_>) -> bool {
-        let twin = match self {
-            Self::HexUpper => Self::Hex,
-            Self::Base64Url { place } => Self::Base64 { place },
-            _ => return true,
-        };
-        !is_same(twin.words(plain), self.words(plain))
+        let words = self.words(plain);
+        match self {
+            Self::Reversed => !is_same(exact(plain), words),
+            Self::HexUpper => !is_same(Self::Hex.words(plain), words),
+            Self::Base64Url { place } => !is_same(Self::Base64 { place }.words(plain), words),
+            Self::Hex | Self::Base64 { .. } | Self::Wide => true,
+        }
     }
 
     /// All of it.
@@ -245,6 +232,7 @@ impl Spelling {
     #[inline(always)]
     pub(crate) fn word(self, plain: Plain<'_>, at: usize) -> u64 {
         match self {
+            Self::Reversed => reversed(plain, at),
             Self::Hex => hex(digits(plain, at), LOWER),
             Self::HexUpper => hex(digits(plain, at), UPPER),
             Self::Base64 { .. } => base64(self.sextets(plain, at), STANDARD),
@@ -297,6 +285,18 @@ impl<'a> Spelled<'a> {
             .take_while(|(at, byte)| self.byte(*at) == **byte)
             .count()
     }
+}
+
+/// Eight bytes backwards, from the one on that `at` others are behind.
+#[inline(always)]
+fn reversed(plain: Plain<'_>, at: usize) -> u64 {
+    let left = plain.len() - at;
+    let last = if left < WORD {
+        plain.word(0) << (8 * (WORD - left))
+    } else {
+        plain.word(left - WORD)
+    };
+    last.swap_bytes()
 }
 
 /// Four bytes from `at` on, a multiple of four.

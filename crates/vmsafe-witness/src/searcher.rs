@@ -47,7 +47,7 @@ use decoder::{Encoded, Place};
 use group::Group;
 use pattern::{Pattern, Patterns};
 use settle::settle;
-use windows::load;
+use windows::{WINDOW, load};
 
 /// The shortest part of a needle that is reported, in bytes.
 pub const SHORTEST_FRAGMENT: usize = 16;
@@ -334,29 +334,50 @@ impl Compiled {
             return;
         }
         let number = self.pattern_at(stored);
+        let from = stored - self.patterns.all[number].start();
+        for place in encoded.places(nth, from) {
+            self.extend_spelled(hay, number, &place, matches);
+        }
+    }
+
+    /// As [`Self::extend`], if the window at `at` stands at `stored` backwards.
+    fn extend_reversed(&self, hay: &[u8], at: usize, stored: usize, matches: &mut Vec<Match>) {
+        if self.patterns.store.word(stored).swap_bytes() != load(&hay[at..]) {
+            return;
+        }
+        let number = self.pattern_at(stored);
+        let place = Place {
+            at,
+            from: self.patterns.all[number].end() - WINDOW - stored,
+            spelling: Spelling::Reversed,
+        };
+        self.extend_spelled(hay, number, &place, matches);
+    }
+
+    /// As [`Self::extend`], of a form of a pattern that may stand at a place.
+    fn extend_spelled(&self, hay: &[u8], number: usize, place: &Place, matches: &mut Vec<Match>) {
+        let Place { at, from, spelling } = *place;
         let pattern = self.patterns.all[number];
         let plain = self.patterns.plain(&pattern);
-        for Place { at, from, spelling } in encoded.places(nth, stored - pattern.start()) {
-            let written = Written {
-                pattern: number,
-                spelling: Some(spelling),
-            };
-            if !pattern.decoded.holds(spelling)
-                || is_covered(matches, written, at, from)
-                || !spelling.is_own(plain)
-            {
-                continue;
-            }
-            let spelled = Spelled::new(plain, spelling);
-            let before = spelled.matches_backward(from, &hay[..at]);
-            let found = Match {
-                start: at - before,
-                len: before + spelled.matches_forward(from, &hay[at..]),
-                written,
-                from: from - before,
-            };
-            self.keep(hay, found, matches);
+        let written = Written {
+            pattern: number,
+            spelling: Some(spelling),
+        };
+        if !pattern.decoded.holds(spelling)
+            || is_covered(matches, written, at, from)
+            || !spelling.is_own(plain)
+        {
+            return;
         }
+        let spelled = Spelled::new(plain, spelling);
+        let before = spelled.matches_backward(from, &hay[..at]);
+        let found = Match {
+            start: at - before,
+            len: before + spelled.matches_forward(from, &hay[at..]),
+            written,
+            from: from - before,
+        };
+        self.keep(hay, found, matches);
     }
 
     fn keep(&self, hay: &[u8], found: Match, matches: &mut Vec<Match>) {

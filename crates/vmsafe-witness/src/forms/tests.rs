@@ -13,8 +13,9 @@ fn forms(needle: &[u8]) -> Vec<(Form, Vec<u8>)> {
     assert_eq!(before, 0);
     let mut all = Vec::new();
     each_form(Plain::new(&store, start, needle.len()), &mut all);
+    let stored = all.iter().filter(|(form, _)| *form != Form::Reversed);
     let words = |(_, form): &(Form, Vec<u8>)| form.len().div_ceil(WORD);
-    assert!(all.iter().map(words).sum::<usize>() <= words_of_forms(needle.len()));
+    assert!(stored.map(words).sum::<usize>() <= words_of_forms(needle.len()));
     all
 }
 

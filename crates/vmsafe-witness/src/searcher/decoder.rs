@@ -24,9 +24,11 @@ pub(super) const SHORTEST_DECODED: usize = 24;
 /// The characters that are decoded at once.
 pub(super) const BLOCK: usize = 16;
 
-/// Which forms are sought so.
+/// Which forms are sought by decoding.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Decoded {
+    /// Backwards.
+    pub(super) reversed: bool,
     /// Hexadecimal and base64.
     pub(super) digits: bool,
     /// UTF-16.
@@ -37,6 +39,7 @@ impl Decoded {
     /// Those that either seeks.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
+            reversed: self.reversed || other.reversed,
             digits: self.digits || other.digits,
             wide: self.wide || other.wide,
         }
@@ -45,12 +48,14 @@ impl Decoded {
     /// Whether this one is.
     pub(super) fn holds(self, spelling: Spelling) -> bool {
         match spelling {
+            Spelling::Reversed => self.reversed,
             Spelling::Wide => self.wide,
             _ => self.digits,
         }
     }
 
-    pub(super) fn any(self) -> bool {
+    /// Whether they are text.
+    pub(super) fn is_text(self) -> bool {
         self.digits || self.wide
     }
 }
@@ -115,7 +120,7 @@ impl<'a> Decoder<'a> {
 
     /// Whether the block at `at`, of which nothing is known, may be encoded.
     pub(super) fn asks_about(self, hay: &[u8], at: usize) -> bool {
-        let Decoded { digits, wide } = self.windows.decoded;
+        let Decoded { digits, wide, .. } = self.windows.decoded;
         digits && self.passes_digits(hay, at) || wide && self.passes_as(hay, at, &Coding::WIDE)
     }
 
@@ -145,7 +150,7 @@ impl<'a> Decoder<'a> {
 
     /// What the block at `at` may be read as.
     pub(super) fn readings(self, hay: &'a [u8], at: usize) -> impl Iterator<Item = Encoded<'a>> {
-        let Decoded { digits, wide } = self.windows.decoded;
+        let Decoded { digits, wide, .. } = self.windows.decoded;
         let digits = [&Coding::HEX[..], &Coding::BASE64]
             .into_iter()
             .filter(move |_| digits);
@@ -265,7 +270,7 @@ impl Encoded<'_> {
 impl Pattern {
     /// The bytes of the longest form that is sought by decoding.
     pub(super) fn decoded_len(&self) -> usize {
-        if self.decoded.any() {
+        if self.decoded.is_text() {
             2 * self.len()
         } else {
             0

@@ -49,7 +49,7 @@ impl Group {
                 }
             }
         }
-        if !text.is_empty() || decoded.any() {
+        if !text.is_empty() || decoded.is_text() {
             let alphabet = &compiled.patterns.alphabet;
             let decoder = Decoder {
                 windows: &self.windows,
@@ -60,7 +60,7 @@ impl Group {
             let class = Text {
                 filter: text,
                 alphabet,
-                decoder: decoded.any().then_some(decoder),
+                decoder: decoded.is_text().then_some(decoder),
                 skip_zeros: !self.windows.has_run_of(0),
             };
             self.sweep(compiled, hay, matches, text, class.decoder, class);
@@ -232,6 +232,12 @@ impl Sweep<'_> {
     fn compare(&mut self, at: usize, window: u64) {
         for stored in self.windows.index.candidates(window) {
             self.compiled.extend(self.hay, at, stored, self.matches);
+        }
+        if self.windows.decoded.reversed {
+            for stored in self.windows.index.candidates(window.swap_bytes()) {
+                self.compiled
+                    .extend_reversed(self.hay, at, stored, self.matches);
+            }
         }
     }
 }

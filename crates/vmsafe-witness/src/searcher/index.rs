@@ -2,24 +2,30 @@
 
 use crate::masked::MaskStream;
 
-/// A hash table with the entries of each bucket in a chain. It holds hashes and positions, no byte
+/// A hash table with the windows of each bucket in a chain. It holds hashes and positions, no byte
 /// of a pattern.
 pub(super) struct Index {
-    /// The number of the last entry of each bucket, counted from 1; 0 for none.
+    /// The number of the last link of each bucket, counted from 1; 0 for none.
     last: Box<[u32]>,
-    entries: Vec<Entry>,
+    links: Vec<Link>,
     hash: Hash,
 }
 
-/// A window of a pattern.
+/// A window of a pattern in the chain of its bucket.
+#[derive(Clone, Copy)]
+struct Link {
+    /// In the store.
+    at: u32,
+    /// The link before it, as in [`Index::last`].
+    before: u32,
+}
+
+/// A window of a pattern, and its hash.
 #[derive(Clone, Copy)]
 struct Entry {
-    /// Of the window: most foreign ones end here, and not in the store.
     hash: u32,
     /// In the store.
     at: u32,
-    /// The entry before it of the same bucket, as in [`Index::last`].
-    before: u32,
 }
 
 /// What an index is made of: hashes of windows, and where each stands in the store.
@@ -76,36 +82,34 @@ impl Entries {
     pub(super) fn push(&mut self, window: u64, at: usize) {
         let at = u32::try_from(at).expect("patterns are below 4 GiB");
         let hash = self.hash.of(window);
-        self.all.push(Entry {
-            hash,
-            at,
-            before: 0,
-        });
+        self.all.push(Entry { hash, at });
     }
 
     pub(super) fn index(self) -> Index {
-        let mut index = Index {
-            last: vec![0; self.all.len().max(2).next_power_of_two()].into(),
-            entries: self.all,
-            hash: self.hash,
+        let mut last = vec![0; self.all.len().max(2).next_power_of_two()];
+        let buckets = last.len();
+        let chain = |(Entry { hash, at }, number)| {
+            let last = &mut last[bucket(hash, buckets)];
+            let before = core::mem::replace(last, number);
+            Link { at, before }
         };
-        for (entry, number) in index.entries.iter_mut().zip(1..) {
-            let last = &mut index.last[bucket(entry.hash, index.last.len())];
-            entry.before = core::mem::replace(last, number);
+        let links = self.all.into_iter().zip(1..).map(chain).collect();
+        Index {
+            last: last.into(),
+            links,
+            hash: self.hash,
         }
-        index
     }
 }
 
 impl Index {
-    /// The positions in the store where `window` may stand.
+    /// The positions in the store where `window` may stand, and a few others.
     pub(super) fn candidates(&self, window: u64) -> impl Iterator<Item = usize> + '_ {
         let hash = self.hash.of(window);
-        let entry = |number: u32| self.entries.get((number as usize).wrapping_sub(1));
+        let link = |number: u32| self.links.get((number as usize).wrapping_sub(1));
         let last = self.last[bucket(hash, self.last.len())];
-        let chain = core::iter::successors(entry(last), move |later| entry(later.before));
-        let same = chain.filter(move |entry| entry.hash == hash);
-        same.map(|entry| entry.at as usize)
+        let chain = core::iter::successors(link(last), move |later| link(later.before));
+        chain.map(|link| link.at as usize)
     }
 }
 

@@ -7,7 +7,7 @@ use super::decoder::{Decoded, SHORTEST_DECODED};
 use super::parallel::{in_parallel, shares};
 use super::windows::{WINDOW, repeated_byte};
 use super::{SHORTEST_ENCODED_FRAGMENT, Wanted};
-use crate::forms::{Forms, Word, each_plain, each_spelled, exact, wide, words_of_forms};
+use crate::forms::{Forms, Word, each_in_digits, exact, wide, words_of_forms};
 use crate::hit::Form;
 use crate::masked::{MaskStream, Masked, Plain, Room, WORD};
 use crate::needles::{NeedleId, Needles};
@@ -72,7 +72,7 @@ impl Pattern {
     #[inline(always)]
     pub(super) fn strides(&self) -> impl ExactSizeIterator<Item = usize> + Clone + use<> {
         let Range { start, end } = self.windows();
-        let is_encoded = !matches!(self.form, Form::Exact | Form::Reversed);
+        let is_encoded = !matches!(self.form, Form::Exact);
         if is_encoded && !self.has_run && self.stride() == WINDOW {
             // A part of a stride would be of no use.
             (start..end.saturating_sub(WINDOW - 1)).step_by(PERIOD * WINDOW)
@@ -284,14 +284,11 @@ impl<'a> Part<'a> {
     }
 
     fn take_forms(&mut self, plain: Plain<'_>) {
-        let nth = self.all.len();
-        each_plain(plain, self);
-        let decoded = self
-            .all
-            .get(nth)
-            .map_or_else(Decoded::default, |exact| exact.decoded);
+        self.add(Form::Exact, exact(plain));
+        let exact = self.all.last();
+        let decoded = exact.map_or_else(Decoded::default, |exact| exact.decoded);
         if !decoded.digits {
-            each_spelled(plain, self);
+            each_in_digits(plain, self);
         }
         if !decoded.wide {
             wide(plain, self);
@@ -300,12 +297,11 @@ impl<'a> Part<'a> {
 
     /// How what was just added is sought in other forms.
     fn decoded(&self, form: Form, traits: &Traits) -> Decoded {
+        let reversed = self.is_encoded && form == Form::Exact;
         // A run is sought by its borders, which are other places in a form.
-        let digits = self.is_encoded
-            && form == Form::Exact
-            && traits.len >= SHORTEST_DECODED
-            && !traits.has_run;
+        let digits = reversed && traits.len >= SHORTEST_DECODED && !traits.has_run;
         Decoded {
+            reversed,
             digits,
             wide: digits && traits.is_text[0],
         }

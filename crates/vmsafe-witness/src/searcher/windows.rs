@@ -101,7 +101,7 @@ fn windows<'a>(patterns: impl Iterator<Item = &'a &'a Pattern>) -> usize {
 
 /// What kind of filter patterns need that are all text, or all not, and share a stride.
 fn kind_for(patterns: &[&Pattern]) -> Kind {
-    let is_reversed = |pattern: &&Pattern| pattern.form == Form::Reversed;
+    let is_reversed = |pattern: &&Pattern| pattern.decoded.reversed;
     if patterns.first().is_some_and(|pattern| pattern.is_text) {
         Kind::Text
     } else if patterns.iter().any(is_reversed) && windows(patterns.iter()) > MANY_WINDOWS {
@@ -115,10 +115,14 @@ fn kind_for(patterns: &[&Pattern]) -> Kind {
 /// the same as others.
 fn is_inserted(pattern: &Pattern, kind: Kind) -> bool {
     match kind {
-        Kind::Exact => true,
-        Kind::BothWays => pattern.form != Form::Reversed,
-        Kind::Text => !matches!(pattern.form, Form::Reversed | Form::HexUpper),
+        Kind::Exact | Kind::BothWays => true,
+        Kind::Text => pattern.form != Form::HexUpper,
     }
+}
+
+/// Whether their reverses must be put into it too.
+fn is_inserted_twice(pattern: &Pattern, kind: Kind) -> bool {
+    kind == Kind::Exact && pattern.decoded.reversed
 }
 
 /// What is made of some patterns.
@@ -136,7 +140,9 @@ impl Tables {
         let ours: Vec<&Pattern> = patterns.all.iter().filter(is_ours).collect();
         let kind = kind_for(&ours);
         let is_inserted = |pattern: &&&Pattern| is_inserted(pattern, kind);
-        let inserted = windows(ours.iter().filter(is_inserted));
+        let is_twice = |pattern: &&&Pattern| is_inserted_twice(pattern, kind);
+        let inserted =
+            windows(ours.iter().filter(is_inserted)) + windows(ours.iter().filter(is_twice));
         let filter = Filter::with_room(inserted, kind, &mut patterns.masks);
         let store = &patterns.store;
         let make = |part: &[&Pattern]| {
@@ -166,12 +172,17 @@ impl Tables {
 
     fn take(&mut self, store: &Masked, pattern: &Pattern) {
         let is_inserted = is_inserted(pattern, self.filter.kind());
+        let is_twice = is_inserted_twice(pattern, self.filter.kind());
         for at in pattern.strides() {
             let (windows, count) = pattern.windows_of(at, store);
             let windows = &windows[..count];
             if is_inserted {
                 let windows = windows.iter();
                 windows.for_each(|window| self.filter.insert(*window));
+            }
+            if is_twice {
+                let windows = windows.iter();
+                windows.for_each(|window| self.filter.insert(window.swap_bytes()));
             }
             if pattern.has_run {
                 self.index_all(at, windows);
