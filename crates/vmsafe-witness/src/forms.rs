@@ -111,6 +111,18 @@ fn is_same(form: impl Iterator<Item = Word>, other: impl Iterator<Item = Word>) 
 }
 
 /// The bytes in words, the last perhaps of fewer.
+pub(crate) fn words(bytes: &[u8]) -> impl Iterator<Item = Word> {
+    bytes.chunks(WORD).map(|chunk| {
+        let mut word = [0; WORD];
+        word[..chunk.len()].copy_from_slice(chunk);
+        Word {
+            bytes: u64::from_le_bytes(word),
+            len: chunk.len(),
+        }
+    })
+}
+
+/// As [`words`], of bytes that come one by one.
 pub(crate) fn pack(mut bytes: impl Iterator<Item = u8>) -> impl Iterator<Item = Word> {
     core::iter::from_fn(move || {
         let mut word = Word { bytes: 0, len: 0 };

@@ -235,11 +235,11 @@ impl Drop for MaskStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forms::{exact, pack};
+    use crate::forms::{exact, words};
 
     fn store_of(plain: &[u8], seed: u64) -> Masked {
         let mut store = Masked::new(MaskStream::new(seed));
-        assert_eq!(store.append(pack(plain.iter().copied())), 0);
+        assert_eq!(store.append(words(plain)), 0);
         store
     }
 
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn a_needle_is_read_from_where_it_was_added() {
         let mut store = store_of(b"some other", 1);
-        let start = store.append(pack(b"needle".iter().copied()));
+        let start = store.append(words(b"needle"));
         let needle = Plain::new(&store, start, 6);
         assert_eq!(needle.bytes().rev().collect::<Vec<u8>>(), b"eldeen");
         assert_eq!(exact(needle).map(|word| word.len).collect::<Vec<_>>(), [6]);

@@ -8,7 +8,7 @@ mod tests;
 use core::fmt;
 use core::ops::Range;
 
-use crate::forms::pack;
+use crate::forms::words;
 use crate::masked::{MaskStream, Masked, Plain};
 
 pub use error::NeedleError;
@@ -69,7 +69,7 @@ impl Needles {
             let seed = getrandom::u64().map_err(|_| NeedleError::Random)?;
             self.store = Masked::new(MaskStream::new(seed));
         }
-        let start = self.store.append(pack(bytes.iter().copied()));
+        let start = self.store.append(words(bytes));
         self.spans.push(start..start + bytes.len());
         Ok(NeedleId(self.spans.len() - 1))
     }

@@ -7,15 +7,15 @@ use crate::masked::{MaskStream, Masked};
 fn forms(needle: &[u8]) -> Vec<(Form, Vec<u8>)> {
     let mut store = Masked::new(MaskStream::new(5));
     // What stands before and behind a needle is no part of any form of it.
-    let before = store.append(pack(b"before".iter().copied()));
-    let start = store.append(pack(needle.iter().copied()));
-    store.append(pack([0xff; 9].into_iter()));
+    let before = store.append(words(b"before"));
+    let start = store.append(words(needle));
+    store.append(words(&[0xff; 9]));
     assert_eq!(before, 0);
     let mut all = Vec::new();
     each_form(Plain::new(&store, start, needle.len()), &mut all);
     let stored = all.iter().filter(|(form, _)| *form != Form::Reversed);
-    let words = |(_, form): &(Form, Vec<u8>)| form.len().div_ceil(WORD);
-    assert!(stored.map(words).sum::<usize>() <= words_of_forms(needle.len()));
+    let count = |(_, form): &(Form, Vec<u8>)| form.len().div_ceil(WORD);
+    assert!(stored.map(count).sum::<usize>() <= words_of_forms(needle.len()));
     all
 }
 

@@ -5,7 +5,7 @@ use std::thread;
 use crate::scan::workers;
 
 /// What a thread costs is more than it saves with fewer.
-const FEWEST: usize = 500;
+const FEWEST: usize = 10_000;
 
 /// Adjacent parts of `all`, one for each core; one at least.
 pub(super) fn shares<T>(all: &[T]) -> Vec<&[T]> {
