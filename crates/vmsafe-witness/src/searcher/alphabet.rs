@@ -16,8 +16,8 @@ const RANGES: usize = 3;
 /// Some ASCII characters, but for NUL, and others between them where they are many.
 #[derive(Clone, Default)]
 pub(super) struct Alphabet {
-    /// A bit for each character that was learned.
-    learned: u128,
+    /// A bit for each character that is held. What was held once stays so: nobody learns it again.
+    held: u128,
     /// Where a range begins, and where it has ended, in turn, as what must be added to a byte for
     /// its highest bit to tell that it is not below. None is told by 0, which ASCII stays below.
     borders: [u64; 2 * RANGES],
@@ -103,21 +103,27 @@ impl Alphabet {
 
     /// Takes in all characters of another.
     pub(super) fn unite(&mut self, other: &Self) {
-        self.add(other.learned);
+        self.add(other.held);
     }
 
     fn add(&mut self, letters: u128) {
-        self.learned |= letters;
-        self.borders = borders(self.learned);
+        let changes = changes(self.held | letters);
+        self.held = 0;
+        for range in changes.chunks(2) {
+            self.held |= (range[0]..range[1]).fold(0, |set, letter| set | 1 << letter);
+        }
+        self.borders = [0; 2 * RANGES];
+        for (border, change) in self.borders.iter_mut().zip(changes) {
+            *border = all(0x80 - change);
+        }
     }
 }
 
-/// The borders of few ranges that hold all `learned` characters.
-fn borders(learned: u128) -> [u64; 2 * RANGES] {
-    let is_learned = |letter: u8| letter < 0x80 && learned >> letter & 1 == 1;
-    // Where it changes: a range begins, ends, begins …
+/// Where few ranges that hold all `letters` begin and have ended, in turn.
+fn changes(letters: u128) -> Vec<u8> {
+    let is_held = |letter: u8| letter < 0x80 && letters >> letter & 1 == 1;
     let mut changes: Vec<u8> = (1..=0x80)
-        .filter(|&letter| is_learned(letter) != is_learned(letter - 1))
+        .filter(|&letter| is_held(letter) != is_held(letter - 1))
         .collect();
     while changes.len() > 2 * RANGES {
         // Joins the two ranges with the smallest gap between them.
@@ -126,11 +132,7 @@ fn borders(learned: u128) -> [u64; 2 * RANGES] {
         let Some(nth) = smallest else { break };
         changes.drain(nth..=nth + 1);
     }
-    let mut borders = [0; 2 * RANGES];
-    for (border, change) in borders.iter_mut().zip(changes) {
-        *border = all(0x80 - change);
-    }
-    borders
+    changes
 }
 
 #[cfg(test)]
@@ -164,6 +166,28 @@ mod tests {
     fn joins_the_ranges_that_are_nearest() {
         let four = learned(b"\x01\x01AAzz\x7f\x7f");
         assert_eq!(characters(&four), b"\x01Az{|}~\x7f");
+    }
+
+    #[test]
+    fn what_was_held_once_stays_held() {
+        // Three ranges, one of which takes in `C`; then a fourth, for which others are joined.
+        let mut alphabet = learned(b"AAAAEEEE  zzzz  ");
+        for text in [
+            b"CCCCCCCC",
+            b"\x01\x01\x01\x01~~~~",
+            b"ZZZZ0000",
+            b"mmmm9999",
+        ] {
+            let before = characters(&alphabet);
+            alphabet.learn(u64::from_le_bytes(*text));
+            let after = characters(&alphabet);
+            assert!(
+                before
+                    .iter()
+                    .chain(text)
+                    .all(|letter| after.contains(letter))
+            );
+        }
     }
 
     #[test]

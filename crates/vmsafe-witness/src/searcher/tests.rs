@@ -424,3 +424,115 @@ fn finds_every_form_and_its_parts() {
     );
     assert_eq!(hits, 0);
 }
+
+/// Needles of every kind: short and long, text or not, with runs or without.
+fn any_needle() -> impl Strategy<Value = Vec<u8>> {
+    let run = (any::<u8>(), 1..20_usize).prop_map(|(byte, len)| vec![byte; len]);
+    let bytes = vec(any::<u8>(), 1..40);
+    let text = "[ -~]{1,40}".prop_map(String::into_bytes);
+    let wide = "[a-z]{1,20}".prop_map(|text| text.bytes().flat_map(|byte| [byte, 0]).collect());
+    let accents = "[a-zäé€😀]{1,20}".prop_map(String::into_bytes);
+    let part = prop_oneof![2 => run, 4 => bytes, 4 => text, 1 => wide, 1 => accents];
+    let needle = vec(part, 1..4).prop_map(|parts| parts.concat());
+    needle.prop_filter("too simple", |needle| {
+        needle.len() >= SHORTEST && needle.iter().any(|byte| *byte != needle[0])
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Wherever a form stands, whatever stands beside it and however few bytes that are.
+    #[test]
+    fn finds_each_form_of_any_needle(
+        needle in any_needle(),
+        other in any_needle(),
+        before in 0..40_usize,
+        behind in 0..40_usize,
+        beside in prop_oneof![Just(b'#'), Just(b'A'), Just(b'0'), Just(0), Just(0xff)],
+    ) {
+        let needles = needles_of(&[needle, other]);
+        let searcher = Searcher::with(&needles, &encoded());
+        let mut forms = Vec::new();
+        each_form(needles.plain(0), &mut forms);
+        for (form, bytes) in forms.into_iter().filter(|(_, bytes)| bytes.len() >= SHORTEST) {
+            let hay = [&vec![beside; before][..], &bytes, &vec![beside; behind]].concat();
+            let mut hits = Vec::new();
+            searcher.search(0, &hay, &mut |hit| hits.push(hit));
+            let stands = |hit: &Hit| {
+                let (offset, len) = (before as u64, bytes.len() as u64);
+                hit.whole && (hit.offset, hit.len, hit.needle) == (offset, len, NeedleId(0))
+            };
+            prop_assert!(hits.iter().any(stands), "{form} of {} bytes: {hits:?}", bytes.len());
+        }
+    }
+
+    /// And nothing else is told: what a hit says stands there.
+    #[test]
+    fn tells_of_forms_what_stands_there(
+        needles in vec(any_needle(), 1..4),
+        cuts in vec((any::<prop::sample::Index>(), any::<u16>(), any::<u16>(), any::<u8>()), 1..8),
+    ) {
+        let needles = needles_of(&needles);
+        let searcher = Searcher::with(&needles, &encoded());
+        let forms: Vec<Vec<(Form, Vec<u8>)>> = (0..needles.len()).map(|number| {
+            let mut forms = Vec::new();
+            each_form(needles.plain(number), &mut forms);
+            forms
+        }).collect();
+        let all: Vec<&(Form, Vec<u8>)> = forms.iter().flatten().collect();
+        let mut hay = Vec::new();
+        for (which, from, len, noise) in cuts {
+            let form = &which.get(&all).1;
+            let from = usize::from(from) % form.len();
+            let len = usize::from(len) % (form.len() - from + 1);
+            hay.extend_from_slice(&form[from..from + len]);
+            hay.extend(core::iter::repeat_n(noise, usize::from(noise % 4)));
+        }
+        let mut hits = Vec::new();
+        searcher.search(0, &hay, &mut |hit| hits.push(hit));
+        for hit in hits {
+            let at = usize::try_from(hit.offset).unwrap();
+            let part = &hay[at..at + usize::try_from(hit.len).unwrap()];
+            let is_told = |(form, bytes): &(Form, Vec<u8>)| {
+                let is_form = *form == hit.form || (*form == Form::Exact && hit.form == Form::Fragment);
+                let is_whole = bytes.len() == part.len();
+                is_form && hit.whole == is_whole && bytes.windows(part.len()).any(|other| other == part)
+            };
+            prop_assert!(forms[hit.needle.number()].iter().any(is_told), "{hit:?}");
+        }
+    }
+
+    /// Of a part of 32 characters or 16 bytes, some hit tells, if the part is not too simple.
+    #[test]
+    fn finds_parts_of_forms_of_any_needle(
+        needle in any_needle(),
+        from in any::<prop::sample::Index>(),
+        before in 0..40_usize,
+        behind in 0..40_usize,
+        beside in prop_oneof![Just(b'#'), Just(b'A'), Just(b'0'), Just(0), Just(0xff)],
+    ) {
+        let needles = needles_of(&[needle]);
+        let searcher = Searcher::with(&needles, &encoded());
+        let mut forms = Vec::new();
+        each_form(needles.plain(0), &mut forms);
+        for (form, bytes) in forms {
+            let shortest = match form {
+                Form::Exact | Form::Reversed => SHORTEST_FRAGMENT,
+                _ => SHORTEST_ENCODED_FRAGMENT,
+            };
+            if bytes.len() < shortest {
+                continue;
+            }
+            let from = from.index(bytes.len() - shortest + 1);
+            let part = &bytes[from..from + shortest];
+            let hay = [&vec![beside; before][..], part, &vec![beside; behind]].concat();
+            let mut is_told = changes(part) < FEWEST_CHANGES;
+            searcher.search(0, &hay, &mut |hit| {
+                is_told |= hit.offset <= before as u64
+                    && hit.end() >= (before + part.len()) as u64;
+            });
+            prop_assert!(is_told, "{form} from {from} of {}", bytes.len());
+        }
+    }
+}
