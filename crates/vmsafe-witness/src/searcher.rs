@@ -14,6 +14,10 @@
 //! below 15 bytes form a group of their own, looked up at a smaller stride, so that one short
 //! needle does not slow the search for the others.
 //!
+//! What is written in other forms is made readable where it stands, and then looked up among the
+//! same windows: backwards, or [decoded](decoder). So all forms of a needle cost no more than the
+//! needle. Forms of short needles, and of those with runs, are patterns of their own.
+//!
 //! A window of one repeated byte (zeros, mostly) is never compared: it would match in every empty
 //! page. If a needle holds such a run, the look-ups go to the *borders* of each run in memory
 //! instead, since a needle that is not all alike holds a border too.
@@ -21,6 +25,7 @@
 mod alphabet;
 mod batch;
 mod decoder;
+mod encoded;
 mod filter;
 mod group;
 mod index;
@@ -43,7 +48,7 @@ use crate::needles::Needles;
 use crate::private_key::{self, find_private_keys};
 use crate::schedule::{self, find_schedules};
 
-use decoder::{Encoded, Place};
+use encoded::{Encoded, Place};
 use group::Group;
 use pattern::{Pattern, Patterns};
 use settle::settle;

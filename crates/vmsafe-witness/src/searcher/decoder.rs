@@ -3,8 +3,8 @@
 //! ```text
 //! memory    . . c 2 V j c m V 0 I G t l e S B v Z i B t a W 5 l . . .
 //!               [-----------------------------]         16 characters at a multiple of 16
-//!               [s e c r e t   k]                       as base64, from each of four
-//!                 [ . . . . . . . ]                     characters on: eight bytes
+//!               s  e c  r  e  t    k                    as base64, from each of four
+//!                 .  . .  .  .  .  . .                  characters on: eight bytes
 //! ```
 //!
 //! So a needle needs the windows of its own bytes and no others: a dozen times fewer than all its
@@ -13,16 +13,14 @@
 
 use super::alphabet::Alphabet;
 use super::batch::BATCH;
+use super::encoded::{BLOCK, Coding, Encoded, base64_windows};
 use super::pattern::Pattern;
-use super::windows::{WINDOW, Windows, load};
-use crate::forms::{Spelling, each, from};
+use super::windows::Windows;
+use crate::forms::Spelling;
 
-/// Needles of this many bytes, not less, are found in what is decoded. They have at least 31
-/// characters of base64, in which 16 of them at a multiple of 16 are.
+/// Needles of this many bytes, not less, are sought in what is decoded. They have at least 31
+/// characters of base64, and among any 31 are 16 at a multiple of 16.
 pub(super) const SHORTEST_DECODED: usize = 24;
-
-/// The characters that are decoded at once.
-pub(super) const BLOCK: usize = 16;
 
 /// Which forms are sought by decoding.
 #[derive(Clone, Copy, Default)]
@@ -36,7 +34,7 @@ pub(super) struct Decoded {
 }
 
 impl Decoded {
-    /// Those that either seeks.
+    /// Both together.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
             reversed: self.reversed || other.reversed,
@@ -45,7 +43,7 @@ impl Decoded {
         }
     }
 
-    /// Whether this one is.
+    /// Whether this one is sought so.
     pub(super) fn holds(self, spelling: Spelling) -> bool {
         match spelling {
             Spelling::Reversed => self.reversed,
@@ -54,7 +52,7 @@ impl Decoded {
         }
     }
 
-    /// Whether they are text.
+    /// Whether any of them is text.
     pub(super) fn is_text(self) -> bool {
         self.digits || self.wide
     }
@@ -125,145 +123,32 @@ impl<'a> Decoder<'a> {
     }
 
     fn passes_digits(self, hay: &[u8], at: usize) -> bool {
-        let mut block = [0; BLOCK];
-        block.copy_from_slice(&hay[at..at + BLOCK]);
-        let Some(bits) = base64(block) else {
+        let Some(mut windows) = base64_windows(hay, at) else {
             return false;
         };
-        let places = [0, 6, 12, 18];
-        places.iter().any(|skip| self.passes(eight(bits, *skip)))
-            || hex(block).is_some() && self.passes_as(hay, at, &Coding::HEX)
+        windows.any(|window| self.passes(window)) || self.passes_as(hay, at, &Coding::HEX)
     }
 
-    fn passes_as(self, hay: &[u8], at: usize, codings: &[(Coding, usize)]) -> bool {
-        let passes = |&(coding, skip): &(Coding, usize)| {
-            let origin = at + skip;
-            let encoded = Encoded {
-                hay,
-                coding,
-                origin,
-            };
-            encoded.window(0).is_some_and(|window| self.passes(window))
-        };
-        codings.iter().any(passes)
+    fn passes_as(self, hay: &[u8], at: usize, codings: &[Coding]) -> bool {
+        codings
+            .iter()
+            .any(|coding| self.reads(hay, at, *coding).is_some())
     }
 
     /// What the block at `at` may be read as.
     pub(super) fn readings(self, hay: &'a [u8], at: usize) -> impl Iterator<Item = Encoded<'a>> {
         let Decoded { digits, wide, .. } = self.windows.decoded;
-        let digits = [&Coding::HEX[..], &Coding::BASE64]
-            .into_iter()
-            .filter(move |_| digits);
-        let wide = [&Coding::WIDE[..]].into_iter().filter(move |_| wide);
-        let codings = digits.chain(wide).flatten();
-        let readings = codings.map(move |&(coding, skip)| Encoded {
-            hay,
-            coding,
-            origin: at + skip,
-        });
-        readings.filter(move |encoded| encoded.window(0).is_some_and(|window| self.passes(window)))
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Coding {
-    Hex,
-    Base64,
-    Wide,
-}
-
-impl Coding {
-    /// Each with the characters of a block that may be left out before a byte, or a group of three,
-    /// begins.
-    const HEX: [(Self, usize); 2] = [(Self::Hex, 0), (Self::Hex, 1)];
-    const BASE64: [(Self, usize); 4] = [
-        (Self::Base64, 0),
-        (Self::Base64, 1),
-        (Self::Base64, 2),
-        (Self::Base64, 3),
-    ];
-    const WIDE: [(Self, usize); 2] = [(Self::Wide, 0), (Self::Wide, 1)];
-}
-
-/// Memory that is read as encoded.
-#[derive(Clone, Copy)]
-pub(super) struct Encoded<'a> {
-    hay: &'a [u8],
-    coding: Coding,
-    /// Where byte 0 begins, and with base64 a group of three.
-    origin: usize,
-}
-
-/// A place where a form may stand.
-pub(super) struct Place {
-    /// In the memory, of the form's byte `from`.
-    pub(super) at: usize,
-    pub(super) from: usize,
-    pub(super) spelling: Spelling,
-}
-
-impl Encoded<'_> {
-    /// The eight bytes that are spelled from byte `nth` on, if eight are.
-    pub(super) fn window(&self, nth: isize) -> Option<u64> {
-        if self.coding != Coding::Base64 {
-            let block = self.block(self.origin.checked_add_signed(2 * nth)?, BLOCK)?;
-            return if self.coding == Coding::Hex {
-                hex(block)
-            } else {
-                narrow(block)
-            };
-        }
-        let (group, behind) = self.group(nth)?;
-        let bits = 8 * behind;
-        let block = self.block(group, (bits + 64).div_ceil(6))?;
-        Some(eight(base64(block)?, bits))
+        let of_digits: &[Coding] = if digits { &Coding::DIGITS } else { &[] };
+        let of_text: &[Coding] = if wide { &Coding::WIDE } else { &[] };
+        let codings = of_digits.iter().chain(of_text);
+        codings.filter_map(move |coding| self.reads(hay, at, *coding))
     }
 
-    /// Where the group of three begins that byte `nth` is of, and which of the three it is.
-    fn group(&self, nth: isize) -> Option<(usize, usize)> {
-        let group = self.origin.checked_add_signed(4 * nth.div_euclid(3))?;
-        Some((group, nth.rem_euclid(3).unsigned_abs()))
-    }
-
-    /// The `len` characters from `at` on, and any digits behind them.
-    fn block(&self, at: usize, len: usize) -> Option<[u8; BLOCK]> {
-        let mut block = [b'0'; BLOCK];
-        block[..len].copy_from_slice(self.hay.get(at..at + len)?);
-        Some(block)
-    }
-
-    /// Where a pattern stands encoded, and how, if byte `nth` is its byte `from`.
-    pub(super) fn places(&self, nth: isize, from: usize) -> impl Iterator<Item = Place> {
-        let (spellings, place) = match self.coding {
-            Coding::Hex => ([Some(Spelling::Hex), Some(Spelling::HexUpper)], 0),
-            Coding::Wide => ([Some(Spelling::Wide), None], 0),
-            Coding::Base64 => {
-                let first = nth.rem_euclid(3).unsigned_abs() + 3 - from % 3;
-                let place = first % 3;
-                let spellings = [Spelling::Base64 { place }, Spelling::Base64Url { place }];
-                (spellings.map(Some), place)
-            }
-        };
-        let at = self.at(nth, from, place);
-        let place = move |spelling: Spelling| {
-            let (at, from) = at?;
-            Some(Place { at, from, spelling })
-        };
-        spellings.into_iter().flatten().filter_map(place)
-    }
-
-    /// Where the first character begins that byte `nth`, the pattern's byte `from`, or those behind
-    /// it decide alone; and which character of the form that is.
-    fn at(&self, nth: isize, from: usize, place: usize) -> Option<(usize, usize)> {
-        if self.coding != Coding::Base64 {
-            return Some((self.origin.checked_add_signed(2 * nth)?, 2 * from));
-        }
-        let (group, behind) = self.group(nth)?;
-        let skipped = Spelling::Base64 { place }.skipped_bits();
-        let character = (8 * from).saturating_sub(skipped).div_ceil(6);
-        // A form begins at a character of the memory: this is a multiple of six.
-        let bits = 8 * behind + skipped + 6 * character - 8 * from;
-        Some((group + bits / 6, character))
+    /// The block at `at` as read so, if a pattern may have its first window.
+    fn reads(self, hay: &[u8], at: usize, coding: Coding) -> Option<Encoded<'_>> {
+        let encoded = Encoded::new(hay, at, coding);
+        let window = encoded.window(0)?;
+        self.passes(window).then_some(encoded)
     }
 }
 
@@ -276,101 +161,4 @@ impl Pattern {
             0
         }
     }
-}
-
-/// Eight of the 12 bytes, from bit `skip` on, lowest first.
-#[inline(always)]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "what lies before them is cut off"
-)]
-fn eight(twelve: u128, skip: usize) -> u64 {
-    ((twelve >> (32 - skip)) as u64).swap_bytes()
-}
-
-/// The halves of a block, each of ASCII.
-#[inline(always)]
-fn halves(block: [u8; BLOCK]) -> Option<[u64; 2]> {
-    let halves = [load(&block), load(&block[WINDOW..])];
-    ((halves[0] | halves[1]) & Alphabet::HIGHEST == 0).then_some(halves)
-}
-
-/// 1 in each byte of `ascii` that lies between these, both included.
-#[inline(always)]
-fn within(ascii: u64, first: u8, last: u8) -> u64 {
-    from(ascii, first) ^ from(ascii, last + 1)
-}
-
-/// The twelve bytes that 16 characters of base64, of either alphabet, spell.
-#[inline(always)]
-fn base64(block: [u8; BLOCK]) -> Option<u128> {
-    let [first, last] = halves(block)?.map(sextets);
-    Some(u128::from(join(first?)) << 48 | u128::from(join(last?)))
-}
-
-/// The values of eight characters.
-#[inline(always)]
-fn sextets(ascii: u64) -> Option<u64> {
-    let is = |character: u8| within(ascii, character, character);
-    let capitals = within(ascii, b'A', b'Z');
-    let letters = within(ascii, b'a', b'z');
-    let digits = within(ascii, b'0', b'9');
-    let [plus, minus, slash, underscore] = [b'+', b'-', b'/', b'_'].map(is);
-    let all = capitals | letters | digits | plus | minus | slash | underscore;
-    // Each value is below 64: what is borrowed from the next byte is given back.
-    let more = digits * (52 - u64::from(b'0'))
-        + plus * (62 - u64::from(b'+'))
-        + minus * (62 - u64::from(b'-'))
-        + slash * (63 - u64::from(b'/'));
-    let less = capitals * u64::from(b'A')
-        + letters * u64::from(b'a' - 26)
-        + underscore * u64::from(b'_' - 63);
-    (all == each(1)).then(|| ascii.wrapping_add(more).wrapping_sub(less))
-}
-
-/// Eight values of six bits, the first the lowest byte, as 48 bits, the first the highest.
-#[inline(always)]
-fn join(values: u64) -> u64 {
-    let values = values.swap_bytes();
-    let two = (values & 0x003f_003f_003f_003f) | values >> 2 & 0x0fc0_0fc0_0fc0_0fc0;
-    let four = (two & 0x0000_0fff_0000_0fff) | two >> 4 & 0x00ff_f000_00ff_f000;
-    (four & 0x00ff_ffff) | four >> 8 & 0xffff_ff00_0000
-}
-
-/// The eight bytes that 16 hexadecimal digits spell, the first the lowest.
-#[inline(always)]
-fn hex(block: [u8; BLOCK]) -> Option<u64> {
-    let [first, last] = halves(block)?.map(nibbles);
-    Some(pair(first?) | pair(last?) << 32)
-}
-
-/// The values of eight digits.
-#[inline(always)]
-fn nibbles(ascii: u64) -> Option<u64> {
-    let small = ascii | each(0x20);
-    let digits = within(ascii, b'0', b'9');
-    let letters = within(small, b'a', b'f');
-    (digits | letters == each(1)).then(|| (ascii & each(15)) + 9 * letters)
-}
-
-/// Each two values of four bits, the higher first, as a byte.
-#[inline(always)]
-fn pair(values: u64) -> u64 {
-    squeeze(values << 4 | values >> 8)
-}
-
-/// Every second byte, the first the lowest.
-#[inline(always)]
-fn squeeze(bytes: u64) -> u64 {
-    let two = bytes & 0x00ff_00ff_00ff_00ff;
-    let four = (two | two >> 8) & 0x0000_ffff_0000_ffff;
-    (four | four >> 16) & 0xffff_ffff
-}
-
-/// The eight bytes of which each has a zero behind it.
-#[inline(always)]
-fn narrow(block: [u8; BLOCK]) -> Option<u64> {
-    let [first, last] = [load(&block), load(&block[WINDOW..])];
-    let is_wide = (first | last) & 0xff00_ff00_ff00_ff00 == 0;
-    is_wide.then(|| squeeze(first) | squeeze(last) << 32)
 }

@@ -3,7 +3,8 @@
 use core::ops::Range;
 
 use super::batch::{Binary, Class, FIRST_BLOCK, Next, Text};
-use super::decoder::{BLOCK, Decoder, Encoded};
+use super::decoder::Decoder;
+use super::encoded::{BLOCK, Encoded};
 use super::filter::{Filter, Kind};
 use super::pattern::{Patterns, STRIDES};
 use super::windows::{WINDOW, Windows, load, repeated_byte};
