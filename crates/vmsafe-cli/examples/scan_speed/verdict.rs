@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Run};
 
 /// One work of one engine.
 type Subject = (&'static str, &'static str);
@@ -157,28 +157,35 @@ const DEMANDS: [Demand; 18] = [
 const MOST_MIB: f64 = 64.0;
 
 impl Demand {
-    /// How many times as fast, if both engines ran.
+    /// How many times as fast, if both engines ran: the median of what each round says. A machine
+    /// that becomes slower or faster meanwhile does so for both.
     fn ratio(&self, engines: &[Engine]) -> Option<f64> {
         let engine = |(work, name): Subject| {
             engines
                 .iter()
                 .find(|one| one.work == work && one.name == name)
         };
-        let time = |one: &Engine| {
-            let (wall, core) = one.times();
-            match self.by {
-                By::Wall => wall,
-                By::Core => core,
-            }
-        };
         let (ours, other) = (engine(self.ours)?, engine(self.other)?);
         let set_up = if self.apart {
-            time(engine((SET_UP, self.ours.1))?)
+            Some(engine((SET_UP, self.ours.1))?)
         } else {
-            Duration::ZERO
+            None
         };
-        let speed = ours.speed(time(ours).saturating_sub(set_up));
-        Some(speed / other.speed(time(other)))
+        let in_round = |round: usize| {
+            let time = |one: &Engine| self.time(&one.runs[round]);
+            let less = set_up.map_or(Duration::ZERO, time);
+            ours.speed(time(ours).saturating_sub(less)) / other.speed(time(other))
+        };
+        let mut ratios: Vec<f64> = (0..ours.runs.len()).map(in_round).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied()
+    }
+
+    fn time(&self, run: &Run) -> Duration {
+        match self.by {
+            By::Wall => run.wall,
+            By::Core => run.cpu,
+        }
     }
 }
 
