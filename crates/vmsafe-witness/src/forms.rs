@@ -7,7 +7,7 @@
 mod tests;
 
 use crate::hit::Form;
-use crate::masked::{Plain, WORD};
+use crate::masked::{Plain, WORD, equal_to};
 
 /// Up to eight bytes, the first the lowest; those behind `len` mean nothing.
 #[derive(Clone, Copy)]
@@ -277,25 +277,28 @@ impl<'a> Spelled<'a> {
         self.spelling.len(self.plain.len())
     }
 
-    fn byte(self, at: usize) -> u8 {
-        let word = self.spelling.word(self.plain, at / WORD * WORD);
-        word.to_le_bytes()[at % WORD]
+    /// The eight bytes from `at` on; behind the end they mean nothing.
+    fn word(self, at: usize) -> u64 {
+        let (start, bits) = (at / WORD * WORD, at % WORD * 8);
+        let word = self.spelling.word(self.plain, start);
+        if bits == 0 || start + WORD >= self.len() {
+            return word >> bits;
+        }
+        let next = self.spelling.word(self.plain, start + WORD);
+        word >> bits | next << (64 - bits)
     }
 
     /// How many bytes of `hay` equal those from `at` on.
     pub(crate) fn matches_forward(self, at: usize, hay: &[u8]) -> usize {
-        let pairs = (at..self.len()).zip(hay);
-        pairs
-            .take_while(|(at, byte)| self.byte(*at) == **byte)
-            .count()
+        let hay = &hay[..hay.len().min(self.len() - at)];
+        equal_to(hay, |nth| self.word(at + nth))
     }
 
     /// How many bytes at the end of `hay` equal those before `at`.
     pub(crate) fn matches_backward(self, at: usize, hay: &[u8]) -> usize {
         let pairs = (0..at).rev().zip(hay.iter().rev());
-        pairs
-            .take_while(|(at, byte)| self.byte(*at) == **byte)
-            .count()
+        let is_equal = |(at, byte): &(usize, &u8)| self.word(*at).to_le_bytes()[0] == **byte;
+        pairs.take_while(is_equal).count()
     }
 }
 

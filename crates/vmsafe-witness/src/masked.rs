@@ -91,15 +91,7 @@ impl Masked {
     /// How many bytes of `hay` equal those from `at` on, at most up to `end`.
     pub(crate) fn matches_forward(&self, at: usize, end: usize, hay: &[u8]) -> usize {
         let hay = &hay[..hay.len().min(end - at)];
-        let mut equal = 0;
-        for part in hay.chunks(WORD) {
-            let differing = differing(self.word(at + equal), part);
-            equal += differing;
-            if differing < part.len() {
-                break;
-            }
-        }
-        equal
+        equal_to(hay, |nth| self.word(at + nth))
     }
 
     /// How many bytes at the end of `hay` equal those before `at`, at most back to `start`.
@@ -117,6 +109,19 @@ impl Default for Masked {
     fn default() -> Self {
         Self::new(MaskStream::new(0))
     }
+}
+
+/// How many bytes of `hay` equal others, of which `word` gives eight from a place on.
+pub(crate) fn equal_to(hay: &[u8], word: impl Fn(usize) -> u64) -> usize {
+    let mut equal = 0;
+    for part in hay.chunks(WORD) {
+        let differing = differing(word(equal), part);
+        equal += differing;
+        if differing < part.len() {
+            break;
+        }
+    }
+    equal
 }
 
 /// Where in `part`, of at most a word, the first byte is that `word` has not.

@@ -187,7 +187,7 @@ impl Sweep<'_> {
         for encoded in decoder.readings(self.hay, at) {
             let window = |nth| encoded.window(nth);
             let passes = |window: &u64| decoder.passes(*window);
-            for (nth, window) in around(WINDOW.cast_signed(), window, passes) {
+            for (nth, window) in around(WINDOW, window, passes) {
                 self.compare_encoded(&encoded, nth, window);
             }
         }
@@ -225,7 +225,7 @@ impl Sweep<'_> {
             Some(load(hay.get(at..at + WINDOW)?))
         };
         let passes = |window: &u64| filter.passes_any(*window);
-        for (nth, window) in around(stride.cast_signed(), window, passes) {
+        for (nth, window) in around(stride, window, passes) {
             self.compare(at.wrapping_add_signed(nth), window);
         }
     }
@@ -249,19 +249,29 @@ impl Sweep<'_> {
 /// Every pattern has as many windows as the stride, and all of them pass. Few accidents of hashing
 /// stand beside another, and the filters cost less than the index.
 fn around(
-    stride: isize,
+    stride: usize,
     window: impl Fn(isize) -> Option<u64>,
     passes: impl Fn(&u64) -> bool,
 ) -> impl Iterator<Item = (isize, u64)> {
-    let passing = |nth: isize| window(nth).filter(&passes);
-    let before = (1..stride)
-        .take_while(|nth| passing(-nth).is_some())
-        .count();
-    let behind = (1..stride)
-        .take_while(|nth| passing(*nth).is_some())
-        .count();
-    let [before, behind] = [before, behind].map(usize::cast_signed);
-    let is_enough = before + 1 + behind >= stride;
-    let near = if is_enough { -before..behind + 1 } else { 0..0 };
-    near.filter_map(move |nth| Some((nth, window(nth)?)))
+    const MIDDLE: usize = WINDOW - 1;
+    let distance = |nth: usize| nth.cast_signed() - MIDDLE.cast_signed();
+    let passing = |nth: usize| window(distance(nth)).filter(&passes);
+    let mut near = [0; 2 * WINDOW - 1];
+    let (mut first, mut end) = (MIDDLE, MIDDLE);
+    while end < MIDDLE + stride
+        && let Some(window) = passing(end)
+    {
+        near[end] = window;
+        end += 1;
+    }
+    while first > MIDDLE + 1 - stride
+        && let Some(window) = passing(first - 1)
+    {
+        first -= 1;
+        near[first] = window;
+    }
+    if end - first < stride {
+        first = end;
+    }
+    (first..end).map(move |nth| (distance(nth), near[nth]))
 }
