@@ -399,7 +399,6 @@ impl Compiled {
 
 /// Whether one of the last matches [covers](Match::covers) this.
 fn is_covered(matches: &[Match], written: Written, at: usize, from: usize) -> bool {
-    let last = matches.iter().rev().take(8);
-    last.into_iter()
-        .any(|earlier| earlier.covers(written, at, from))
+    let mut last = matches.iter().rev().take(8);
+    last.any(|earlier| earlier.covers(written, at, from))
 }

@@ -183,12 +183,12 @@ impl Text<'_> {
             let own = own_of(simd, self.alphabet, batch);
             return own.map_or(0, |own| self.ask_adjacent(hay, at, &own));
         };
-        if own_of(simd, decoder.either, batch).is_none() {
+        if own_of(simd, &decoder.windows.either, batch).is_none() {
             return 0;
         }
         let own = own_of(simd, self.alphabet, batch);
         let mut passed = own.map_or(0, |own| self.ask_adjacent(hay, at, &own));
-        if let Some(own) = own_of(simd, decoder.digits, batch) {
+        if let Some(own) = own_of(simd, &decoder.windows.digits, batch) {
             passed |= decoder.ask_digits(hay, at, &own) << FIRST_BLOCK;
         }
         passed

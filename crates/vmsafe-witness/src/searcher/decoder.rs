@@ -62,11 +62,8 @@ impl Decoded {
 #[derive(Clone, Copy)]
 pub(super) struct Decoder<'a> {
     pub(super) windows: &'a Windows,
+    /// What patterns that are text are written in.
     pub(super) alphabet: &'a Alphabet,
-    /// All that forms in digits are written in.
-    pub(super) digits: &'a Alphabet,
-    /// What either is written in.
-    pub(super) either: &'a Alphabet,
 }
 
 impl<'a> Decoder<'a> {

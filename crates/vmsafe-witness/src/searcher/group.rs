@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::batch::{Binary, Class, FIRST_BLOCK, Next, Text};
+use super::batch::{BATCH, Binary, Class, FIRST_BLOCK, Next, Text};
 use super::decoder::Decoder;
 use super::encoded::{BLOCK, Encoded};
 use super::filter::{Filter, Kind};
@@ -11,7 +11,7 @@ use super::windows::{WINDOW, Windows, load, repeated_byte};
 use super::{Compiled, Match};
 
 /// The blocks of a batch.
-const BLOCKS: usize = 4;
+const BLOCKS: usize = BATCH * WINDOW / BLOCK;
 
 /// Patterns that are looked up every `stride` bytes.
 pub(super) struct Group {
@@ -55,8 +55,6 @@ impl Group {
             let decoder = Decoder {
                 windows: &self.windows,
                 alphabet,
-                digits: &self.windows.digits,
-                either: &self.windows.either,
             };
             let class = Text {
                 filter: text,

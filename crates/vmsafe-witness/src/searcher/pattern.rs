@@ -70,7 +70,7 @@ impl Pattern {
 
     /// Where the strides begin whose windows count.
     #[inline(always)]
-    pub(super) fn strides(&self) -> impl ExactSizeIterator<Item = usize> + Clone + use<> {
+    pub(super) fn strides(&self) -> impl ExactSizeIterator<Item = usize> + use<> {
         let Range { start, end } = self.windows();
         let is_encoded = !matches!(self.form, Form::Exact);
         if is_encoded && !self.has_run && self.stride() == WINDOW {
@@ -83,10 +83,7 @@ impl Pattern {
 
     /// How many windows there are in all strides that count.
     pub(super) fn window_count(&self) -> usize {
-        let strides = self.strides();
-        let last = strides.clone().last();
-        let in_last = last.map_or(0, |at| self.windows_in(at));
-        (strides.len().saturating_sub(1)) * self.stride() + in_last
+        self.strides().map(|at| self.windows_in(at)).sum()
     }
 
     /// How many windows the stride at `at` has.
@@ -227,9 +224,7 @@ impl Patterns {
             masks: needles.masks(1),
         }
     }
-}
 
-impl Patterns {
     /// A pattern, to be read.
     pub(super) fn plain(&self, pattern: &Pattern) -> Plain<'_> {
         Plain::new(&self.store, pattern.start(), pattern.len())

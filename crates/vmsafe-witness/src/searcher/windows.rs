@@ -53,12 +53,9 @@ pub(super) fn repeated_byte(window: u64) -> Option<u8> {
 impl Windows {
     /// Builds the tables of those `patterns` that are looked up every `stride` bytes, if any are.
     pub(super) fn build(patterns: &mut Patterns, stride: usize) -> Option<Self> {
-        let is_ours = |pattern: &Pattern| pattern.stride() == stride;
-        if !patterns.all.iter().any(is_ours) {
-            return None;
-        }
-        let ours = patterns.all.iter().filter(|pattern| is_ours(pattern));
-        let decoded = ours.map(|pattern| pattern.decoded).reduce(Decoded::or);
+        let is_ours = |pattern: &&Pattern| pattern.stride() == stride;
+        let ours = patterns.all.iter().filter(is_ours);
+        let decoded = ours.map(|pattern| pattern.decoded).reduce(Decoded::or)?;
         let entries = Entries::new(&mut patterns.masks);
         let mut tables = |is_text| Tables::of(patterns, stride, is_text, &entries);
         let text = tables(true);
@@ -76,7 +73,7 @@ impl Windows {
             runs: core::array::from_fn(|byte| binary.runs[byte] || text.runs[byte]),
             binary: binary.filter,
             text: text.filter,
-            decoded: decoded.unwrap_or_default(),
+            decoded,
             digits,
             either,
             index: binary.entries.append(text.entries).index(),
@@ -94,35 +91,27 @@ fn strides<'a>(patterns: impl Iterator<Item = &'a &'a Pattern>) -> usize {
     patterns.map(|pattern| pattern.strides().len()).sum()
 }
 
-/// How many windows are in those strides.
-fn windows<'a>(patterns: impl Iterator<Item = &'a &'a Pattern>) -> usize {
-    patterns.map(|pattern| pattern.window_count()).sum()
-}
-
 /// What kind of filter patterns need that are all text, or all not, and share a stride.
 fn kind_for(patterns: &[&Pattern]) -> Kind {
     let is_reversed = |pattern: &&Pattern| pattern.decoded.reversed;
+    let windows: usize = patterns.iter().map(|pattern| pattern.window_count()).sum();
     if patterns.first().is_some_and(|pattern| pattern.is_text) {
         Kind::Text
-    } else if patterns.iter().any(is_reversed) && windows(patterns.iter()) > MANY_WINDOWS {
+    } else if patterns.iter().any(is_reversed) && windows > MANY_WINDOWS {
         Kind::BothWays
     } else {
         Kind::Exact
     }
 }
 
-/// Whether the windows of a pattern must be put into a filter of this kind, to which some forms are
-/// the same as others.
-fn is_inserted(pattern: &Pattern, kind: Kind) -> bool {
+/// How often the windows of a pattern must be put into a filter of this kind, to which some forms
+/// are the same as others: not at all, as they are, or also backwards.
+fn insertions(pattern: &Pattern, kind: Kind) -> usize {
     match kind {
-        Kind::Exact | Kind::BothWays => true,
-        Kind::Text => pattern.form != Form::HexUpper,
+        Kind::Exact => 1 + usize::from(pattern.decoded.reversed),
+        Kind::BothWays => 1,
+        Kind::Text => usize::from(pattern.form != Form::HexUpper),
     }
-}
-
-/// Whether their reverses must be put into it too.
-fn is_inserted_twice(pattern: &Pattern, kind: Kind) -> bool {
-    kind == Kind::Exact && pattern.decoded.reversed
 }
 
 /// What is made of some patterns.
@@ -139,10 +128,8 @@ impl Tables {
         let is_ours = |pattern: &&Pattern| pattern.stride() == stride && pattern.is_text == is_text;
         let ours: Vec<&Pattern> = patterns.all.iter().filter(is_ours).collect();
         let kind = kind_for(&ours);
-        let is_inserted = |pattern: &&&Pattern| is_inserted(pattern, kind);
-        let is_twice = |pattern: &&&Pattern| is_inserted_twice(pattern, kind);
-        let inserted =
-            windows(ours.iter().filter(is_inserted)) + windows(ours.iter().filter(is_twice));
+        let inserted = |pattern: &&Pattern| pattern.window_count() * insertions(pattern, kind);
+        let inserted = ours.iter().map(inserted).sum();
         let filter = Filter::with_room(inserted, kind, &mut patterns.masks);
         let store = &patterns.store;
         let make = |part: &[&Pattern]| {
@@ -171,16 +158,15 @@ impl Tables {
     }
 
     fn take(&mut self, store: &Masked, pattern: &Pattern) {
-        let is_inserted = is_inserted(pattern, self.filter.kind());
-        let is_twice = is_inserted_twice(pattern, self.filter.kind());
+        let insertions = insertions(pattern, self.filter.kind());
         for at in pattern.strides() {
             let (windows, count) = pattern.windows_of(at, store);
             let windows = &windows[..count];
-            if is_inserted {
+            if insertions > 0 {
                 let windows = windows.iter();
                 windows.for_each(|window| self.filter.insert(*window));
             }
-            if is_twice {
+            if insertions > 1 {
                 let windows = windows.iter();
                 windows.for_each(|window| self.filter.insert(window.swap_bytes()));
             }
