@@ -19,6 +19,8 @@ pub(crate) const PAGE: usize = 4096;
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     block: Range<usize>,
+    /// Behind these bytes there never was anything.
+    used: usize,
 }
 
 impl Buffer {
@@ -28,12 +30,16 @@ impl Buffer {
         Self {
             bytes,
             block: start..start + block,
+            used: start,
         }
     }
 
-    /// The aligned part, to read into.
-    pub(crate) fn block(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.block.clone()]
+    /// The first `len` bytes of the aligned part, to read into.
+    pub(crate) fn block(&mut self, len: usize) -> &mut [u8] {
+        let Range { start, end } = self.block;
+        let block = &mut self.bytes[start..end][..len];
+        self.used = self.used.max(start + len);
+        block
     }
 
     /// Places `carried` directly before byte `from` of the block.
@@ -56,7 +62,8 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.bytes.zeroize();
+        // To wipe what was never touched would take as long as to read a small file.
+        self.bytes[..self.used].zeroize();
     }
 }
 
@@ -68,8 +75,9 @@ mod tests {
     fn block_is_aligned_and_follows_the_carry() {
         for carry in [0, 1, 31, 4095, 4096, 5000] {
             let mut buffer = Buffer::new(carry, 2 * PAGE);
-            assert_eq!(buffer.block().as_ptr().addr() % PAGE, 0, "carry {carry}");
-            buffer.block().fill(2);
+            let block = buffer.block(2 * PAGE);
+            assert_eq!(block.as_ptr().addr() % PAGE, 0, "carry {carry}");
+            block.fill(2);
             buffer.place_carry(&vec![1; carry], 3);
             let piece = buffer.piece(carry, 3, 8);
             assert_eq!(piece[..carry], vec![1; carry]);

@@ -13,6 +13,14 @@ pub(crate) struct Found {
     pub(crate) keys: Vec<KeyHit>,
 }
 
+impl Found {
+    /// Adds what stands behind it.
+    pub(crate) fn append(&mut self, mut behind: Self) {
+        self.hits.append(&mut behind.hits);
+        self.keys.append(&mut behind.keys);
+    }
+}
+
 /// How far a scan has come.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -39,8 +39,11 @@ pub(crate) use pieces::{Piece, Pieces, Step};
 pub(crate) use segments::{Segment, Segments};
 pub(crate) use source::{ByteSource, Seekable, Stream};
 
-/// Bytes that are read at once: they stay in a core's second-level cache until they are searched.
-pub(crate) const BLOCK: usize = 256 * 1024;
+/// Bytes that are read at once. The kernel copies faster to where no second-level cache holds what
+/// was there before.
+pub(crate) const BLOCK: usize = 1024 * 1024;
+/// Bytes that are searched at once: they stay in that cache from one engine to the next.
+const PART: usize = 256 * 1024;
 /// Bytes that a worker reads by itself: to share out less would cost more than it saves, and more
 /// would be told late on a slow medium.
 const SEGMENT: u64 = 2 << 20;
@@ -427,29 +430,50 @@ fn finish(searcher: &Searcher, position: u64, step: Step, buffer: &Buffer) -> Do
 }
 
 /// What a piece holds that no earlier piece has reported, less what a later one will.
-///
-/// A hit belongs to the piece in whose fresh bytes it ends. A fragment that ends where the piece
-/// ends may be the beginning of more: it waits for the next piece, which holds all of it. So does
-/// a schedule that ends behind the piece.
 fn newly_found(searcher: &Searcher, piece: &Piece, buffer: &Buffer) -> Found {
     let bytes = piece.bytes(buffer);
+    let mut found = Found::default();
+    let mut from = bytes.len() - clamp(piece.fresh);
+    loop {
+        let end = bytes.len().min(from + PART);
+        let is_end = end == bytes.len();
+        let start = from.saturating_sub(searcher.overlap());
+        found.append(found_in(
+            searcher,
+            piece.offset + start as u64,
+            &bytes[start..end],
+            end - from,
+            piece.is_last && is_end,
+        ));
+        if is_end {
+            return found;
+        }
+        from = end;
+    }
+}
+
+/// What stands in `bytes` and belongs to the last `fresh` of them.
+///
+/// A hit belongs to the bytes in which it ends. A fragment that ends where they end may be the
+/// beginning of more, unless nothing follows: it waits for the next bytes, which hold all of it. So
+/// does a schedule that ends behind them.
+fn found_in(searcher: &Searcher, offset: u64, bytes: &[u8], fresh: usize, is_last: bool) -> Found {
     // There is nothing that zeros alone could be.
     if is_empty(bytes) {
         return Found::default();
     }
-    let end = piece.offset + bytes.len() as u64;
-    let fresh_from = end - piece.fresh;
-    let fresh = bytes.len() - clamp(fresh_from - piece.offset);
-    let mut hits = searcher.hits(piece.offset, bytes, fresh);
+    let end = offset + bytes.len() as u64;
+    let fresh_from = end - fresh as u64;
+    let mut hits = searcher.hits(offset, bytes, fresh);
     hits.retain(|hit| {
         if hit.whole {
             hit.end() > fresh_from
         } else {
-            hit.end() >= fresh_from && (hit.end() < end || piece.is_last)
+            hit.end() >= fresh_from && (hit.end() < end || is_last)
         }
     });
-    let mut keys = searcher.keys(piece.offset, bytes, fresh);
-    keys.retain(|key| key.end() > fresh_from && (key.end() <= end || piece.is_last));
+    let mut keys = searcher.keys(offset, bytes, fresh);
+    keys.retain(|key| key.end() > fresh_from && (key.end() <= end || is_last));
     Found { hits, keys }
 }
 

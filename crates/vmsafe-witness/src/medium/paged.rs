@@ -55,12 +55,13 @@ impl<R: Read + Seek + Send> Read for Paged<R> {
             }
             self.filled = 0;
             self.start = self.at - self.at % PAGE as u64;
-            self.filled = self.source.read_block(self.start, self.window.block())?;
+            let window = self.window.block(WINDOW);
+            self.filled = self.source.read_block(self.start, window)?;
         }
         let skip = usize::try_from(self.at - self.start).unwrap_or(usize::MAX);
         let held = self
             .window
-            .block()
+            .block(WINDOW)
             .get(skip..self.filled)
             .unwrap_or_default();
         let count = held.len().min(into.len());

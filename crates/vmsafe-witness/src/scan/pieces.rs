@@ -192,8 +192,7 @@ impl<S: ByteSource> Pieces<S> {
             };
             let left = (end - start).checked_next_multiple_of(S::ALIGNMENT);
             let want = left.unwrap_or(u64::MAX).min(block as u64);
-            let into = &mut buffer.block()[..clamp(want)];
-            match self.source.read_block(start, into) {
+            match self.source.read_block(start, buffer.block(clamp(want))) {
                 Ok(count) => {
                     let count = (count as u64).min(end - start);
                     if count <= skip {

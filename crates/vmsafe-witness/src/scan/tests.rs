@@ -82,16 +82,16 @@ fn empty_and_tiny_inputs() {
 }
 
 #[test]
-fn finds_across_every_block_border_once() {
+fn finds_across_every_border_of_blocks_and_parts_once() {
     let wanted = needle(2, 64);
     let searcher = searcher(&[&wanted]);
     for shift in 0..=wanted.len() {
-        let mut hay = vec![0xaa; 3 * BLOCK + 100];
-        let places = [BLOCK - shift, 2 * BLOCK - shift, 3 * BLOCK - shift];
-        for place in places {
+        let mut hay = vec![0xaa; BLOCK + 2 * PART + 100];
+        let places = (PART..hay.len()).step_by(PART).map(|border| border - shift);
+        for place in places.clone() {
             hay[place..place + wanted.len()].copy_from_slice(&wanted);
         }
-        let expected: Vec<_> = places.iter().map(|place| (*place as u64, 0)).collect();
+        let expected: Vec<_> = places.map(|place| (place as u64, 0)).collect();
         let streamed = scan_stream(&searcher, &mut &*hay, &mut |_| {});
         assert_eq!(offsets(&streamed), expected, "{shift}");
         let sought = scan_seekable(&searcher, Cursor::new(&hay), None, &mut |_| {});
