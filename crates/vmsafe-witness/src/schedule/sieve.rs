@@ -14,12 +14,13 @@
 
 mod pairs;
 
-use pulp::bytemuck::pod_read_unaligned;
+use pulp::bytemuck::{cast_slice, pod_read_unaligned};
+use zeroize::Zeroizing;
 
 use super::layout::Order;
-use crate::vectors::widest;
+use crate::vectors::{is_empty, narrower};
 
-use pairs::{Pairs, STEPS};
+use pairs::{CHUNK_BYTES, Chunk, Pairs, STEPS};
 
 /// One relation to test, and what a run of zeros would mean.
 #[derive(Debug)]
@@ -146,7 +147,7 @@ impl Relation {
     ///
     /// Much of memory is full of zeros and of what stands twice. A word of a schedule is zero once
     /// in four thousand million, or in the first groups of a key of zeros: other runs tell that.
-    fn places(&self, words: &[u32; STEP + REACH]) -> u64 {
+    fn places(&self, words: &Words) -> u64 {
         let zeros = (0..=STEP).fold(0_u64, |zeros, nth| {
             let three = [words[nth], words[nth + self.a], words[nth + self.b]];
             let is_sum = three[0] ^ three[1] == three[2] && !three.contains(&0);
@@ -178,39 +179,44 @@ pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Relation, usize) 
         done: [0; RELATIONS.len()],
         found,
     };
-    let mut at = 0;
-    while let Some(rest) = hay.get(at..).filter(|rest| rest.len() >= size_of::<Step>()) {
-        let count = ((rest.len() - REACH_BYTES) / STEP_BYTES).min(STEPS);
-        let pairs = &mut pairs;
-        let mut steps = widest(Steps {
-            hay: rest,
-            count,
-            pairs,
+    let mut end = Zeroizing::new([0; size_of::<Chunk>()]);
+    for at in (0..hay.len()).step_by(CHUNK_BYTES) {
+        let rest = &hay[at..];
+        let chunk = rest.first_chunk().unwrap_or_else(|| {
+            // Bytes whose sum is not zero make it as long as a chunk.
+            end.fill(0xff);
+            end[..rest.len()].copy_from_slice(rest);
+            &end
+        });
+        // What is not empty seldom begins with many zeros.
+        if chunk.starts_with(&[0; 64]) && is_empty(chunk) {
+            continue;
+        }
+        // Of wider vectors each would be read across a border of the cache's lines.
+        let mut steps = narrower(Steps {
+            chunk,
+            pairs: &mut pairs,
         });
         while steps != 0 {
-            let start = STEP_BYTES * steps.trailing_zeros() as usize;
-            if let Some(step) = rest[start..].first_chunk() {
-                report.step(step, at + start);
-            }
+            let nth = steps.trailing_zeros() as usize;
+            report.step(step(chunk, nth), at + nth * STEP_BYTES);
             steps &= steps - 1;
         }
-        at += count * STEP_BYTES;
-    }
-    // The end, made as long as a step by bytes whose sum is not zero.
-    let rest = &hay[at.min(hay.len())..];
-    let mut chunk = [0xff; STEP_BYTES + REACH_BYTES];
-    for start in (0..rest.len()).step_by(STEP_BYTES) {
-        let end = rest.len().min(start + chunk.len());
-        chunk.fill(0xff);
-        chunk[..end - start].copy_from_slice(&rest[start..end]);
-        report.step(&chunk, at + start);
     }
 }
 
-/// The search for steps with a place to look at, among the first ones of `hay`: a bit for each.
+/// One of the steps of a chunk.
+#[inline(always)]
+fn step(chunk: &Chunk, nth: usize) -> &Step {
+    let start = nth % STEPS * STEP_BYTES;
+    chunk[start..]
+        .first_chunk()
+        .expect("a chunk holds what its last step looks at")
+}
+
+/// The search for steps of a chunk with a place to look at: a bit for each.
 struct Steps<'a> {
-    hay: &'a [u8],
-    count: usize,
+    chunk: &'a Chunk,
     pairs: &'a mut Pairs,
 }
 
@@ -219,68 +225,74 @@ impl pulp::WithSimd for Steps<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, simd: S) -> u64 {
-        let mut suspects = self.pairs.suspects(simd, self.hay, self.count);
+        let mut suspects = self.pairs.suspects(simd, self.chunk);
         let mut steps = 0;
         while suspects != 0 {
             let nth = suspects.trailing_zeros() as usize;
             suspects &= suspects - 1;
-            if let Some(step) = self.hay[STEP_BYTES * nth..].first_chunk() {
-                steps |= u64::from(!is_empty(step) && has_place(simd, step)) << nth;
-            }
+            steps |= u64::from(has_place(simd, step(self.chunk, nth))) << nth;
         }
         steps
     }
 }
 
-#[inline(always)]
-fn is_empty(step: &Step) -> bool {
-    let words = step.as_chunks().0.iter();
-    words.fold(0, |any, word| any | u64::from_ne_bytes(*word)) == 0
-}
+/// The words of a step and of what it looks at.
+type Words = [u32; STEP + REACH];
+
+/// What stands for zeros, so that a sum with one of them is zero by chance alone, once in four
+/// thousand million, and never one of these three alone.
+const MARKS: Words = {
+    let mut marks = [0; STEP + REACH];
+    let (mut nth, mut mark) = (0, 0_u32);
+    while nth < marks.len() {
+        mark = mark.wrapping_add(0x9e37_79b9);
+        marks[nth] = mark;
+        nth += 1;
+    }
+    marks
+};
 
 /// Whether there is a place that [`Relation::places`] tells.
 #[inline(always)]
 fn has_place<S: pulp::Simd>(simd: S, step: &Step) -> bool {
     let mut least = simd.splat_u32s(u32::MAX);
-    let mut base = 0;
-    while base < STEP_BYTES {
+    for at in (0..STEP).step_by(S::U32_LANES) {
         // One by one: only so are the distances known to the compiler.
-        least = simd.min_u32s(least, RELATIONS[0].test::<S>(simd, step, base));
-        least = simd.min_u32s(least, RELATIONS[1].test::<S>(simd, step, base));
-        least = simd.min_u32s(least, RELATIONS[2].test::<S>(simd, step, base));
-        least = simd.min_u32s(least, RELATIONS[3].test::<S>(simd, step, base));
-        least = simd.min_u32s(least, RELATIONS[4].test::<S>(simd, step, base));
-        least = simd.min_u32s(least, RELATIONS[5].test::<S>(simd, step, base));
-        base += 4 * S::U32_LANES;
+        least = simd.min_u32s(least, RELATIONS[0].test(simd, step, at));
+        least = simd.min_u32s(least, RELATIONS[1].test(simd, step, at));
+        least = simd.min_u32s(least, RELATIONS[2].test(simd, step, at));
+        least = simd.min_u32s(least, RELATIONS[3].test(simd, step, at));
+        least = simd.min_u32s(least, RELATIONS[4].test(simd, step, at));
+        least = simd.min_u32s(least, RELATIONS[5].test(simd, step, at));
     }
     let zeros = simd.equal_u32s(least, simd.splat_u32s(0));
     simd.first_true_m32s(zeros) < S::U32_LANES
 }
 
 impl Relation {
-    /// As many words as a vector holds, from `base` of a step on: zero where a place is.
+    /// As many words as a vector holds, from word `at` on: zero where a place is.
     #[inline(always)]
-    fn test<S: pulp::Simd>(&self, simd: S, step: &Step, base: usize) -> S::u32s {
-        let first = self.full_sums(simd, step, base);
+    fn test<S: pulp::Simd>(&self, simd: S, step: &Step, at: usize) -> S::u32s {
+        let first = self.sums(simd, step, at);
         if self.run < PAIR {
             return first;
         }
-        simd.or_u32s(first, self.full_sums(simd, step, base + 4))
+        simd.or_u32s(first, self.sums(simd, step, at + 1))
     }
 
-    /// The sums, and something else than zero where one of the three words is zero.
     #[inline(always)]
-    fn full_sums<S: pulp::Simd>(&self, simd: S, step: &Step, base: usize) -> S::u32s {
-        let words = |distance: usize| -> S::u32s {
-            let start = base + 4 * distance;
-            pod_read_unaligned(&step[start..start + 4 * S::U32_LANES])
-        };
-        let (one, two, three) = (words(0), words(self.a), words(self.b));
-        let sum = simd.xor_u32s(simd.xor_u32s(one, two), three);
-        let least = simd.min_u32s(one, simd.min_u32s(two, three));
-        let is_empty = simd.equal_u32s(least, simd.splat_u32s(0));
-        simd.select_u32s(is_empty, simd.splat_u32s(u32::MAX), sum)
+    fn sums<S: pulp::Simd>(&self, simd: S, step: &Step, at: usize) -> S::u32s {
+        let words = |distance| full_words(simd, step, at + distance);
+        simd.xor_u32s(simd.xor_u32s(words(0), words(self.a)), words(self.b))
     }
+}
+
+/// As many words from `at` on as a vector holds, those that are zero marked.
+#[inline(always)]
+fn full_words<S: pulp::Simd>(simd: S, step: &Step, at: usize) -> S::u32s {
+    let words = pod_read_unaligned(&step[4 * at..4 * (at + S::U32_LANES)]);
+    let marks = pod_read_unaligned(cast_slice(&MARKS[at..at + S::U32_LANES]));
+    simd.select_u32s(simd.equal_u32s(words, simd.splat_u32s(0)), marks, words)
 }
 
 /// Tells the places of one step.
@@ -294,7 +306,7 @@ impl Reporter<'_> {
     #[cold]
     fn step(&mut self, chunk: &Step, base: usize) {
         let bytes = chunk.as_chunks().0;
-        let words: [u32; STEP + REACH] = core::array::from_fn(|nth| u32::from_le_bytes(bytes[nth]));
+        let words: Words = core::array::from_fn(|nth| u32::from_le_bytes(bytes[nth]));
         for (relation, done) in RELATIONS.iter().zip(&mut self.done) {
             if *done >= base + STEP_BYTES {
                 continue;
@@ -308,5 +320,47 @@ impl Reporter<'_> {
                 places &= places - 1;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::masked::MaskStream;
+    use crate::vectors;
+
+    struct HasPlace<'a>(&'a Step);
+
+    impl pulp::WithSimd for HasPlace<'_> {
+        type Output = bool;
+
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, simd: S) -> bool {
+            has_place(simd, self.0)
+        }
+    }
+
+    #[test]
+    fn a_step_has_a_place_if_a_relation_tells_one() {
+        let mut masks = MaskStream::new(9);
+        let mut told = [0; 2];
+        for _ in 0..20_000 {
+            let mut random = |end| usize::from(masks.next_word().to_le_bytes()[0]) % end;
+            // Words of few values, and many zeros.
+            let mut words: Words =
+                core::array::from_fn(|_| [0, 0, 0, 1, 2, 3, 7, 1 << 31][random(8)]);
+            let empty = random(words.len());
+            words[empty..].fill(0);
+            let mut step = [0; STEP_BYTES + REACH_BYTES];
+            for (bytes, word) in step.as_chunks_mut().0.iter_mut().zip(words) {
+                *bytes = u32::to_le_bytes(word);
+            }
+            let expected = RELATIONS
+                .iter()
+                .any(|relation| relation.places(&words) != 0);
+            assert_eq!(vectors::all(|| HasPlace(&step)), [expected; 4], "{words:?}");
+            told[usize::from(expected)] += 1;
+        }
+        assert!(told.iter().all(|count| *count > 1000), "{told:?}");
     }
 }
