@@ -5,6 +5,8 @@
 
 use pulp::Simd;
 
+use super::windows::{WINDOW, load};
+
 /// A byte at each place of a window.
 const fn all(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
@@ -69,6 +71,12 @@ impl Alphabet {
         let toggled = |inside, border| inside ^ (letters + border);
         let inside = self.borders.into_iter().fold(0, toggled);
         inside & !window & Self::HIGHEST
+    }
+
+    /// As [`Self::own`], of the window at `at` of `hay`: what is not there may be of the alphabet.
+    pub(super) fn own_beside(&self, hay: &[u8], at: Option<usize>) -> u64 {
+        let window = at.and_then(|at| hay.get(at..at + WINDOW));
+        window.map_or(Self::HIGHEST, |window| self.own(load(window)))
     }
 
     /// As [`Self::own`], of as many windows as a vector holds.

@@ -252,13 +252,8 @@ impl Text<'_> {
     /// of their group: a bit for each.
     #[inline(always)]
     fn in_long_text(self, hay: &[u8], at: usize, own: &[u64; BATCH]) -> u64 {
-        let beside = |at: Option<usize>| {
-            let bytes = at.and_then(|at| hay.get(at..at + WINDOW));
-            // What is not here may be of the alphabet.
-            bytes.map_or(Alphabet::HIGHEST, |bytes| self.alphabet.own(load(bytes)))
-        };
-        let before = beside(at.checked_sub(WINDOW));
-        let behind = beside(Some(at + BATCH * WINDOW));
+        let before = self.alphabet.own_beside(hay, at.checked_sub(WINDOW));
+        let behind = self.alphabet.own_beside(hay, Some(at + BATCH * WINDOW));
         let text = u128::from(gather(behind)) << 72
             | u128::from(gather_all(own)) << 8
             | u128::from(gather(before));

@@ -12,10 +12,10 @@
 //! multiple of 16 do, and from one of the first four on eight bytes of the needle are spelled.
 
 use super::alphabet::Alphabet;
-use super::batch::BATCH;
-use super::encoded::{BLOCK, Coding, Encoded, base64_windows};
+use super::batch::{BATCH, bits, ones};
+use super::encoded::{BLOCK, Coding, Encoded, base64_windows, may_be_hex};
 use super::pattern::Pattern;
-use super::windows::Windows;
+use super::windows::{WINDOW, Windows};
 use crate::forms::Spelling;
 
 /// Needles of this many bytes, not less, are sought in what is decoded. They have at least 31
@@ -84,9 +84,21 @@ impl<'a> Decoder<'a> {
         if !self.windows.decoded.digits {
             return 0;
         }
-        self.ask(own, |own, nth| {
-            own == [Alphabet::HIGHEST; 2] && self.passes_digits(hay, at + nth * BLOCK)
-        })
+        let is_whole = |own: u64| u64::from(own == Alphabet::HIGHEST);
+        let beside = |at| is_whole(self.windows.digits.own_beside(hay, at));
+        let whole = (0..)
+            .zip(own)
+            .fold(0, |whole, (nth, own)| whole | is_whole(*own) << nth);
+        let blocks = whole & whole >> 1 & 0b0101_0101;
+        if blocks == 0 {
+            return 0;
+        }
+        // Of 31 characters there is half a block more, before or behind.
+        let before = whole << 1 | beside(at.checked_sub(WINDOW));
+        let behind = whole >> 2 | beside(Some(at + BATCH * WINDOW)) << 6;
+        let long = blocks & (before | behind);
+        let passes = |nth: &usize| self.passes_digits(hay, at + nth * WINDOW);
+        bits(ones(long.into()).filter(passes).map(|nth| nth / 2))
     }
 
     /// Which blocks of a batch may be UTF-16: a bit for each. `own` tells which of its bytes may be
@@ -96,21 +108,14 @@ impl<'a> Decoder<'a> {
         if !self.windows.decoded.wide {
             return 0;
         }
-        self.ask(own, |[first, last], nth| {
+        let blocks = own.as_chunks().0;
+        let passes = |nth: &usize| {
+            let [first, last] = blocks[*nth];
             first == last
                 && Alphabet::WHOLE[1..].contains(&first)
                 && self.passes_as(hay, at + nth * BLOCK, &Coding::WIDE)
-        })
-    }
-
-    #[inline(always)]
-    fn ask(self, own: &[u64; BATCH], passes: impl Fn([u64; 2], usize) -> bool) -> u64 {
-        let mut passed = 0;
-        let blocks = own.as_chunks().0;
-        for (nth, own) in blocks.iter().enumerate() {
-            passed |= u64::from(passes(*own, nth)) << nth;
-        }
-        passed
+        };
+        bits((0..blocks.len()).filter(passes))
     }
 
     /// Whether the block at `at`, of which nothing is known, may be encoded.
@@ -120,10 +125,13 @@ impl<'a> Decoder<'a> {
     }
 
     fn passes_digits(self, hay: &[u8], at: usize) -> bool {
-        let Some(mut windows) = base64_windows(hay, at) else {
+        let mut block = [0; BLOCK];
+        block.copy_from_slice(&hay[at..at + BLOCK]);
+        let Some(windows) = base64_windows(block) else {
             return false;
         };
-        windows.any(|window| self.passes(window)) || self.passes_as(hay, at, &Coding::HEX)
+        windows.into_iter().any(|window| self.passes(window))
+            || may_be_hex(block) && self.passes_as(hay, at, &Coding::HEX)
     }
 
     fn passes_as(self, hay: &[u8], at: usize, codings: &[Coding]) -> bool {

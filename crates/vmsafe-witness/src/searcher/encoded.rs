@@ -155,54 +155,53 @@ fn within(ascii: u64, first: u8, last: u8) -> u64 {
     from(ascii, first) ^ from(ascii, last + 1)
 }
 
-/// The twelve bytes that 16 characters of base64, of either alphabet, spell.
+/// What each byte is worth as a character of base64, of either alphabet; more than all if it is none.
+const SEXTETS: [u8; 256] = {
+    let mut sextets = [FOREIGN; 256];
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut value = 0;
+    while value < digits.len() {
+        sextets[digits[value] as usize] = value.to_le_bytes()[0];
+        value += 1;
+    }
+    sextets[b'-' as usize] = 62;
+    sextets[b'_' as usize] = 63;
+    sextets
+};
+const FOREIGN: u8 = 0xff;
+
+/// The twelve bytes that 16 characters of base64 spell, the first the highest.
 #[inline(always)]
 fn base64(block: [u8; BLOCK]) -> Option<u128> {
-    let [first, last] = halves(block)?.map(sextets);
-    Some(u128::from(join(first?)) << 48 | u128::from(join(last?)))
+    let values = block.map(|character| SEXTETS[usize::from(character)]);
+    if values.iter().fold(0, |all, value| all | value) >= 64 {
+        return None;
+    }
+    let (first, last) = values.split_at(WINDOW);
+    let [first, last] = [first, last].map(join);
+    Some(u128::from(first) << 48 | u128::from(last))
+}
+
+/// Eight values of six bits as 48 bits, the first the highest.
+#[inline(always)]
+fn join(values: &[u8]) -> u64 {
+    values
+        .iter()
+        .fold(0, |bits, value| bits << 6 | u64::from(*value))
 }
 
 /// What the block at `at` spells as base64, if it is that: eight bytes from each of the first four
 /// characters on.
 #[inline(always)]
-pub(super) fn base64_windows(hay: &[u8], at: usize) -> Option<impl Iterator<Item = u64>> {
-    let mut block = [0; BLOCK];
-    block.copy_from_slice(&hay[at..at + BLOCK]);
+pub(super) fn base64_windows(block: [u8; BLOCK]) -> Option<[u64; 4]> {
     let twelve = base64(block)?;
-    Some(
-        [0, 6, 12, 18]
-            .into_iter()
-            .map(move |skip| eight(twelve, skip)),
-    )
+    Some([0, 6, 12, 18].map(|skip| eight(twelve, skip)))
 }
 
-/// The values of eight characters.
+/// Whether hexadecimal digits may begin with the first or the second character of a block of ASCII.
 #[inline(always)]
-fn sextets(ascii: u64) -> Option<u64> {
-    let is = |character: u8| within(ascii, character, character);
-    let capitals = within(ascii, b'A', b'Z');
-    let letters = within(ascii, b'a', b'z');
-    let digits = within(ascii, b'0', b'9');
-    let [plus, minus, slash, underscore] = [b'+', b'-', b'/', b'_'].map(is);
-    let all = capitals | letters | digits | plus | minus | slash | underscore;
-    // Each value is below 64: what is borrowed from the next byte is given back.
-    let more = digits * (52 - u64::from(b'0'))
-        + plus * (62 - u64::from(b'+'))
-        + minus * (62 - u64::from(b'-'))
-        + slash * (63 - u64::from(b'/'));
-    let less = capitals * u64::from(b'A')
-        + letters * u64::from(b'a' - 26)
-        + underscore * u64::from(b'_' - 63);
-    (all == each(1)).then(|| ascii.wrapping_add(more).wrapping_sub(less))
-}
-
-/// Eight values of six bits, the first the lowest byte, as 48 bits, the first the highest.
-#[inline(always)]
-fn join(values: u64) -> u64 {
-    let values = values.swap_bytes();
-    let two = (values & 0x003f_003f_003f_003f) | values >> 2 & 0x0fc0_0fc0_0fc0_0fc0;
-    let four = (two & 0x0000_0fff_0000_0fff) | two >> 4 & 0x00ff_f000_00ff_f000;
-    (four & 0x00ff_ffff) | four >> 8 & 0xffff_ff00_0000
+pub(super) fn may_be_hex(block: [u8; BLOCK]) -> bool {
+    nibbles(load(&block[WINDOW..])).is_some()
 }
 
 /// The eight bytes that 16 hexadecimal digits spell, the first the lowest.
@@ -257,15 +256,20 @@ mod tests {
             let value = |ascii| Some((ascii, values(each(ascii))?.to_le_bytes()[0]));
             (0..0x80).filter_map(value).collect()
         };
-        let sextets = of_all(sextets);
-        assert_eq!(sextets.len(), 66);
-        for (digit, value) in sextets {
-            let digit = match digit {
+        let is_digit = |byte: &u8| base64([*byte; BLOCK]).is_some();
+        let digits: Vec<u8> = (0..=0xff).filter(is_digit).collect();
+        assert_eq!(digits.len(), 66);
+        for digit in digits {
+            let value = base64([digit; BLOCK]).unwrap() & 63;
+            let standard = match digit {
                 b'-' => b'+',
                 b'_' => b'/',
                 digit => digit,
             };
-            assert_eq!(BASE64[usize::from(value)], digit);
+            assert_eq!(
+                usize::try_from(value).map(|value| BASE64[value]),
+                Ok(standard)
+            );
         }
         let nibbles = of_all(nibbles);
         assert_eq!(nibbles.len(), 22);
