@@ -82,6 +82,7 @@ impl Group {
             compiled,
             hay,
             matches,
+            compared: 0,
         };
         match self.stride {
             8 => sweep.run::<8>(class),
@@ -100,6 +101,8 @@ struct Sweep<'a> {
     compiled: &'a Compiled,
     hay: &'a [u8],
     matches: &'a mut Vec<Match>,
+    /// Up to where the windows around those that passed have been compared.
+    compared: usize,
 }
 
 impl Sweep<'_> {
@@ -224,7 +227,12 @@ impl Sweep<'_> {
         };
         let passes = |window: &u64| filter.passes_any(*window);
         for (nth, window) in around(stride, window, passes) {
-            self.compare(at.wrapping_add_signed(nth), window);
+            let at = at.wrapping_add_signed(nth);
+            // Two windows that pass, a stride apart, are around each other.
+            if at >= self.compared {
+                self.compare(at, window);
+                self.compared = at + 1;
+            }
         }
     }
 

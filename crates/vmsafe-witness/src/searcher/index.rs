@@ -2,25 +2,16 @@
 
 use crate::masked::MaskStream;
 
-/// A hash table with the windows of each bucket in a chain. It holds hashes and positions, no byte
+/// A hash table with the windows of each bucket side by side. It holds hashes and positions, no byte
 /// of a pattern.
 pub(super) struct Index {
-    /// The number of the last link of each bucket, counted from 1; 0 for none.
-    last: Box<[u32]>,
-    links: Vec<Link>,
+    /// Where each bucket begins, and where the last one ends.
+    starts: Box<[u32]>,
+    entries: Box<[Entry]>,
     hash: Hash,
 }
 
-/// A window of a pattern in the chain of its bucket.
-#[derive(Clone, Copy)]
-struct Link {
-    /// In the store.
-    at: u32,
-    /// The link before it, as in [`Index::last`].
-    before: u32,
-}
-
-/// A window of a pattern, and its hash.
+/// A window of a pattern, by its hash.
 #[derive(Clone, Copy)]
 struct Entry {
     hash: u32,
@@ -86,30 +77,42 @@ impl Entries {
     }
 
     pub(super) fn index(self) -> Index {
-        let mut last = vec![0; self.all.len().max(2).next_power_of_two()];
-        let buckets = last.len();
-        let chain = |(Entry { hash, at }, number)| {
-            let last = &mut last[bucket(hash, buckets)];
-            let before = core::mem::replace(last, number);
-            Link { at, before }
-        };
-        let links = self.all.into_iter().zip(1..).map(chain).collect();
+        let Self { all, hash } = self;
+        let buckets = all.len().max(2).next_power_of_two();
+        let mut ends = vec![0_u32; buckets + 1];
+        for entry in &all {
+            ends[bucket(entry.hash, buckets)] += 1;
+        }
+        let mut end = 0;
+        for bucket in &mut ends {
+            end += *bucket;
+            *bucket = end;
+        }
+        // Each bucket is filled from its end: then its end is its start.
+        let mut entries = all.clone();
+        for entry in all {
+            let start = &mut ends[bucket(entry.hash, buckets)];
+            *start -= 1;
+            entries[*start as usize] = entry;
+        }
         Index {
-            last: last.into(),
-            links,
-            hash: self.hash,
+            starts: ends.into(),
+            entries: entries.into(),
+            hash,
         }
     }
 }
 
 impl Index {
-    /// The positions in the store where `window` may stand, and a few others.
+    /// The positions in the store where `window` may stand, and very few others.
     pub(super) fn candidates(&self, window: u64) -> impl Iterator<Item = usize> + '_ {
         let hash = self.hash.of(window);
-        let link = |number: u32| self.links.get((number as usize).wrapping_sub(1));
-        let last = self.last[bucket(hash, self.last.len())];
-        let chain = core::iter::successors(link(last), move |later| link(later.before));
-        chain.map(|link| link.at as usize)
+        let bucket = bucket(hash, self.starts.len() - 1);
+        let [start, end] = [bucket, bucket + 1].map(|nth| self.starts[nth] as usize);
+        let same = self.entries[start..end]
+            .iter()
+            .filter(move |entry| entry.hash == hash);
+        same.map(|entry| entry.at as usize)
     }
 }
 
