@@ -78,21 +78,36 @@ impl<const BOTH_WAYS: bool> Class for Binary<'_, BOTH_WAYS> {
     }
 
     #[inline(always)]
-    fn passed<const STRIDE: usize, S: Simd>(self, _: S, _: &[u8], _: usize, batch: &[u8]) -> u64 {
+    fn passed<const STRIDE: usize, S: Simd>(
+        self,
+        _: S,
+        hay: &[u8],
+        at: usize,
+        batch: &[u8],
+    ) -> u64 {
         let windows = windows::<STRIDE>(batch);
         let passes = |any, &window| any | self.filter.passes::<BOTH_WAYS>(window);
         if windows.iter().fold(0, passes) == 0 {
             return 0;
         }
-        self.ask(&windows)
+        self.ask::<STRIDE>(hay, at)
     }
 }
 
 impl<const BOTH_WAYS: bool> Binary<'_, BOTH_WAYS> {
+    /// Which windows of the batch at `at` pass, and one of the two beside it: a part of a pattern that
+    /// holds a window holds as many more as the stride. So chance is told here, and not outside.
     #[inline(never)]
-    fn ask(self, windows: &[u64; BATCH]) -> u64 {
-        let passes = |nth: &usize| self.filter.passes_any(windows[*nth]);
-        bits((0..BATCH).filter(passes))
+    fn ask<const STRIDE: usize>(self, hay: &[u8], at: usize) -> u64 {
+        let passes = |at: usize| {
+            let window = hay.get(at..at.wrapping_add(WINDOW));
+            window.is_some_and(|window| self.filter.passes::<BOTH_WAYS>(load(window)) != 0)
+        };
+        let is_part = |nth: &usize| {
+            let at = at + nth * STRIDE;
+            passes(at) && (STRIDE == 1 || passes(at + 1) || passes(at.wrapping_sub(1)))
+        };
+        bits((0..BATCH).filter(is_part))
     }
 }
 
