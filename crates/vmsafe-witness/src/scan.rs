@@ -46,10 +46,10 @@ pub(crate) const BLOCK: usize = 1024 * 1024;
 const PART: usize = 256 * 1024;
 /// Bytes that a worker reads by itself: to share out less would cost more than it saves, and more
 /// would be told late on a slow medium.
-const SEGMENT: u64 = 2 << 20;
+const SEGMENT: u64 = 8 << 20;
 /// So many batches wait for one that takes long: a gigabyte of a healthy medium while a bad page is
 /// asked for again and again.
-const MOST_AHEAD: u64 = 512;
+const MOST_AHEAD: u64 = 128;
 /// More workers than this wait for the memory.
 const MOST_WORKERS: usize = 4;
 
