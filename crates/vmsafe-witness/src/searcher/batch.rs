@@ -95,8 +95,8 @@ impl<const BOTH_WAYS: bool> Class for Binary<'_, BOTH_WAYS> {
 }
 
 impl<const BOTH_WAYS: bool> Binary<'_, BOTH_WAYS> {
-    /// Which windows of the batch at `at` pass, and one of the two beside it: a part of a pattern that
-    /// holds a window holds as many more as the stride. So chance is told here, and not outside.
+    /// Which windows of the batch at `at` pass, and one of the two beside it: a part of a pattern
+    /// that holds a window holds as many as the stride. So chance is told here, and not outside.
     #[inline(never)]
     fn ask<const STRIDE: usize>(self, hay: &[u8], at: usize) -> u64 {
         let passes = |at: usize| {

@@ -155,7 +155,7 @@ fn within(ascii: u64, first: u8, last: u8) -> u64 {
     from(ascii, first) ^ from(ascii, last + 1)
 }
 
-/// What each byte is worth as a character of base64, of either alphabet; more than all if it is none.
+/// What each byte is worth as a character of base64, of either alphabet.
 const SEXTETS: [u8; 256] = {
     let mut sextets = [FOREIGN; 256];
     let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -168,6 +168,7 @@ const SEXTETS: [u8; 256] = {
     sextets[b'_' as usize] = 63;
     sextets
 };
+/// What is none is worth more than all.
 const FOREIGN: u8 = 0xff;
 
 /// The twelve bytes that 16 characters of base64 spell, the first the highest.

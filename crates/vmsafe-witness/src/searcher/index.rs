@@ -2,8 +2,8 @@
 
 use crate::masked::MaskStream;
 
-/// A hash table with the windows of each bucket side by side. It holds hashes and positions, no byte
-/// of a pattern.
+/// A hash table with the windows of each bucket side by side. It holds hashes and positions, no
+/// byte of a pattern.
 pub(super) struct Index {
     /// Where each bucket begins, and where the last one ends.
     starts: Box<[u32]>,

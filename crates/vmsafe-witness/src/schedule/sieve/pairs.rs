@@ -114,8 +114,8 @@ impl Pairs {
         }
     }
 
-    /// Whether the step is suspect that begins with this `pair`: the lowest bit of two bytes for each
-    /// region.
+    /// Whether the step is suspect that begins with this `pair`: the lowest bit of two bytes for
+    /// each region.
     #[inline(always)]
     fn suspects_at<S: Simd>(&self, simd: S, pair: usize) -> u64 {
         let mut least = simd.splat_u16s(u16::MAX);
@@ -133,7 +133,8 @@ impl Pairs {
         ONES & !all.fold(ONES, |all, words: &u64| all & words)
     }
 
-    /// Zero where a sum is at a word that counts, of as many pairs as a vector holds in each region.
+    /// Zero where a sum is at a word that counts: of as many pairs as a vector holds words of 64
+    /// bits, in each region.
     #[inline(always)]
     fn least<S: Simd>(&self, simd: S, relation: &Relation, pair: usize) -> S::u16s {
         let Relation { a, b, run, .. } = *relation;
