@@ -12,7 +12,7 @@ use crate::run::{Said, arg, said, vmsafe};
 
 /// So many findings that neither a pipe nor the workers hold them: the scan waits for its reader.
 const PLACES: usize = 40_000;
-const APART: usize = 1000;
+const APART: usize = 5000;
 
 struct Case {
     stage: Stage,
