@@ -125,8 +125,9 @@ impl<'a> Decoder<'a> {
     }
 
     fn passes_digits(self, hay: &[u8], at: usize) -> bool {
-        let mut block = [0; BLOCK];
-        block.copy_from_slice(&hay[at..at + BLOCK]);
+        let Some(&block) = hay[at..].first_chunk() else {
+            return false;
+        };
         let Some(windows) = base64_windows(block) else {
             return false;
         };

@@ -191,8 +191,8 @@ fn join(values: &[u8]) -> u64 {
         .fold(0, |bits, value| bits << 6 | u64::from(*value))
 }
 
-/// What the block at `at` spells as base64, if it is that: eight bytes from each of the first four
-/// characters on.
+/// What a block spells as base64, if it is that: eight bytes from each of the first four characters
+/// on.
 #[inline(always)]
 pub(super) fn base64_windows(block: [u8; BLOCK]) -> Option<[u64; 4]> {
     let twelve = base64(block)?;
