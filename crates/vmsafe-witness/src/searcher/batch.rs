@@ -53,6 +53,10 @@ pub(super) struct Binary<'a, const BOTH_WAYS: bool> {
     pub(super) filter: &'a Filter,
 }
 
+/// In how many bytes of a batch windows begin that overlap: each has half a window in the batch that
+/// stands at a multiple of it.
+const BEGINNINGS: usize = BATCH * WINDOW - WINDOW / 2;
+
 /// Windows of patterns that are text from end to end: they stand in text of the same alphabet.
 ///
 /// That is told without a look into any table. Text is rare enough for its filter to be out of the
@@ -117,8 +121,12 @@ impl Class for Text<'_> {
     }
 
     #[inline(always)]
-    fn bytes(self, _: usize) -> usize {
-        BATCH * WINDOW
+    fn bytes(self, stride: usize) -> usize {
+        if stride == WINDOW {
+            BATCH * WINDOW
+        } else {
+            BEGINNINGS
+        }
     }
 
     #[inline(always)]
@@ -210,7 +218,7 @@ impl Text<'_> {
     }
 
     /// Which bytes of a batch are of the alphabet, if all of any half window are: so it is where a
-    /// window of the alphabet lies, wherever that begins.
+    /// window of the alphabet begins.
     #[inline(always)]
     fn any_half<S: Simd>(self, simd: S, batch: &[u8]) -> Option<[u64; BATCH]> {
         let whole = simd.splat_u32s(HALF);
@@ -231,7 +239,8 @@ impl Text<'_> {
     fn ask_runs(self, batch: &[u8], stride: usize, own: &[u64; BATCH]) -> u64 {
         let behind = self.alphabet.own(load(&batch[BATCH * WINDOW..]));
         let text = u128::from(gather(behind)) << 64 | u128::from(gather_all(own));
-        let eight = runs_of_eight(text) & u128::from(one_in(stride));
+        let begins = one_in(stride) & ((1 << BEGINNINGS) - 1);
+        let eight = runs_of_eight(text) & u128::from(begins);
         let passes = |at: &usize| self.filter.passes_any(load(&batch[*at..]));
         bits(ones(eight).filter(passes).map(|at| at / stride))
     }
@@ -324,6 +333,9 @@ pub(super) fn ones(mut bits: u128) -> impl Iterator<Item = usize> {
     })
 }
 
+/// How many bytes of what follows a batch has too.
+const BEHIND: usize = WINDOW + WINDOW / 2;
+
 /// The search for the next batch with a window that passes.
 pub(super) struct Next<'a, const STRIDE: usize, C> {
     pub(super) class: C,
@@ -339,7 +351,7 @@ impl<const STRIDE: usize, C: Class> WithSimd for Next<'_, STRIDE, C> {
         let Self { class, hay, .. } = self;
         let mut at = self.at;
         let bytes = class.bytes(STRIDE);
-        while let Some(batch) = hay.get(at..at + bytes + WINDOW) {
+        while let Some(batch) = hay.get(at..at + bytes + BEHIND) {
             let windows = class.passed::<STRIDE, S>(simd, hay, at, batch);
             if windows != 0 {
                 return Passed { at, windows };
@@ -366,11 +378,11 @@ mod tests {
         assert_eq!(one_in(8), 0x0101_0101_0101_0101);
     }
 
-    /// Noise, and every second hundred bytes text of eight letters.
+    /// Noise, and every second 37 bytes text of eight letters.
     fn half_text(masks: &mut MaskStream) -> Vec<u8> {
         let random = (0..1000).flat_map(|_| masks.next_word().to_le_bytes());
         let text = |(at, byte)| {
-            if at / 100 % 2 == 0 {
+            if at / 37 % 2 == 0 {
                 byte
             } else {
                 b'a' + byte % 8
@@ -382,9 +394,9 @@ mod tests {
     fn all_find_all_windows<const STRIDE: usize>() {
         let mut masks = MaskStream::new(5);
         let hay = half_text(&mut masks);
-        let mut filter = Filter::with_room(300, Kind::Text, &mut masks);
+        let mut filter = Filter::with_room(1200, Kind::Text, &mut masks);
         (0..hay.len() - WINDOW)
-            .step_by(23)
+            .step_by(7)
             .for_each(|at| filter.insert(load(&hay[at..])));
         let mut alphabet = Alphabet::default();
         alphabet.learn(u64::from_le_bytes(*b"abcdefgh"));

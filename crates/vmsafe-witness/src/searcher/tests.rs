@@ -88,18 +88,32 @@ fn sorted(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits
 }
 
+/// Makes a needle of so many bytes.
+type Spell = fn(u8) -> Vec<u8>;
+
 #[test]
 fn finds_a_needle_of_any_length_at_any_place() {
-    let noise: Vec<u8> = (0..200_u32)
+    let bytes: Spell = |len| (0..len).map(|at| 200 - 3 * at).collect();
+    let letters: Spell = |len| (0..len).map(|at| b'a' + at % 26 * 7 % 26).collect();
+    let noise: Vec<u8> = (0..500_u32)
         .map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[1])
         .collect();
-    for len in 8..40 {
-        let needle: Vec<u8> = (0..len).map(|at| 200 - 3 * at).collect();
-        for offset in 0..80 {
-            let mut hay = noise.clone();
+    for (spell, len) in [bytes, letters]
+        .into_iter()
+        .flat_map(|spell| (8..40).map(move |len| (spell, len)))
+    {
+        let needle = spell(len);
+        let searcher = Searcher::new(&needles_of(&[&needle]));
+        for (memory, offset) in [&noise, &vec![0; 500]]
+            .into_iter()
+            .flat_map(|memory| (0..420).map(move |at| (memory, at)))
+        {
+            let mut hay = memory.clone();
             hay.splice(offset..offset, needle.iter().copied());
+            let mut found = Vec::new();
+            searcher.search(0, &hay, &mut |hit| found.push(hit));
             let expected = [hit(offset, needle.len(), 0, Form::Exact)];
-            assert_eq!(find(&[&needle], &hay), expected, "{len} bytes at {offset}");
+            assert_eq!(found, expected, "{needle:?} at {offset}");
         }
     }
 }
