@@ -1,18 +1,21 @@
 //! Looks for all needles at once, at a cost that hardly depends on their number.
 //!
 //! ```text
-//! needle    s e c r e t   k e y   o f   m i n e          every 8-byte window goes into
-//!           [-------------]                              a small hash filter, every eighth
-//!             [-------------]  …                         into an index
+//! needle    s e c r e t   k e y   o f   m i n e          every half of an 8-byte window goes
+//!           [-----]                                      into a small hash filter, every eighth
+//!             [-----]  …                                 window into an index
 //!
 //! memory    . . . . . . . . s e c r e t   k e y   o f   m i n e . . .
-//!           [-------------] [-------------] [-------------] [------   one look-up per 8 bytes
-//!                           ^ hit: look around it in the index, compare, extend both ways
+//!           [-----]                 [-----]                 [-----]   one look-up per 12 bytes
+//!                                   ^ hit: look around it in the index, compare, extend both ways
 //! ```
 //!
 //! Wherever 15 bytes of a needle stand, one of the look-ups falls wholly inside them. Needles
 //! below 15 bytes form a group of their own, looked up at a smaller stride, so that one short
 //! needle does not slow the search for the others.
+//!
+//! That is for needles that may stand [anywhere](halves). Those that are [text] are looked for in
+//! text alone, and those with four bytes of what memory is filled with by [whole] windows.
 //!
 //! What is written in other forms is made readable where it stands, and then looked up among the
 //! same windows: backwards, or [decoded](decoder). So all forms of a needle cost no more than the
@@ -28,6 +31,7 @@ mod decoder;
 mod encoded;
 mod filter;
 mod group;
+mod halves;
 mod index;
 mod look_up;
 mod parallel;
@@ -35,6 +39,8 @@ mod pattern;
 mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
+mod text;
+mod whole;
 mod windows;
 
 use core::fmt;

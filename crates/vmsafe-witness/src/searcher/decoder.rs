@@ -12,9 +12,10 @@
 //! multiple of 16 do, and from one of the first four on eight bytes of the needle are spelled.
 
 use super::alphabet::Alphabet;
-use super::batch::{BATCH, bits, ones};
+use super::batch::{bits, ones};
 use super::encoded::{BLOCK, Coding, Encoded, base64_windows, may_be_hex};
 use super::pattern::Pattern;
+use super::text::BATCH;
 use super::windows::{WINDOW, Windows};
 use crate::forms::Spelling;
 
@@ -70,11 +71,18 @@ impl<'a> Decoder<'a> {
     /// Whether a pattern may have this window.
     #[inline(always)]
     pub(super) fn passes(self, window: u64) -> bool {
-        let Windows { binary, text, .. } = self.windows;
+        let Windows {
+            varied,
+            blank,
+            text,
+            ..
+        } = self.windows;
         // Few windows that are no text look like ASCII.
         let is_text =
             || window & Alphabet::HIGHEST == 0 && !text.is_empty() && self.alphabet.holds(window);
-        !binary.is_empty() && binary.passes_any(window) || is_text() && text.passes_any(window)
+        !varied.is_empty() && varied.passes_any(window)
+            || !blank.is_empty() && blank.passes_any(window)
+            || is_text() && text.passes_any(window)
     }
 
     /// Which blocks of a batch may be a form in digits: a bit for each. `own` tells which of its

@@ -1,60 +1,66 @@
-//! A set of windows that says "perhaps" fast.
+//! A set of windows, or of halves of windows, that says "perhaps" fast.
 
 use crate::masked::MaskStream;
 
-/// A window sets three bits of one word, and there are at least this many bits for each window: one
-/// in a few thousand foreign windows passes.
-const BITS_PER_WINDOW: usize = 32;
+/// Each sets three bits of one word, and there are at least this many bits for each: one in a few
+/// thousand that are foreign passes.
+const BITS_EACH: usize = 32;
 /// Of text fewer do, if there are more windows than [`MANY_WINDOWS`]: it is rare, and a small table
 /// is made faster.
-const BITS_PER_WINDOW_OF_TEXT: usize = 8;
+const BITS_EACH_OF_TEXT: usize = 8;
 pub(super) const MANY_WINDOWS: usize = 1 << 16;
 /// From 4 KiB, which any first-level cache holds, to 1 MiB …
 const FEWEST_BITS: usize = 1 << 15;
 const MOST_BITS: usize = 1 << 23;
-/// … unless each window would have less than this: most foreign ones would pass.
-const LEAST_BITS_PER_WINDOW: usize = 5;
+/// … unless each would have less than this: most that are foreign would pass.
+const LEAST_BITS_EACH: usize = 5;
 
 /// A Bloom filter that looks at one word only. It holds hashes, no byte of a pattern.
+///
 pub(super) struct Filter {
     words: Box<[u64]>,
-    shift: u32,
     key: u64,
     factor: u64,
     kind: Kind,
     is_empty: bool,
 }
 
-/// What a filter takes for the same, so that it need not hold both.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a filter holds, and what it takes for the same, so that it need not hold both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Exact,
-    /// A window and its reverse.
-    BothWays,
-    /// These, and capitals and small letters.
+    /// Windows as they are.
+    Whole,
+    /// Windows of text, each the same as its reverse, and capitals the same as small letters.
     Text,
+    /// Halves as they are.
+    Halves,
+    /// Halves, each the same as its reverse.
+    HalvesBothWays,
 }
+
+/// The half of a window that comes first.
+pub(super) const HALF: u64 = 0xffff_ffff;
 
 /// The bit by which capitals and small letters differ, in each byte.
 const CASE: u64 = u64::from_le_bytes([0x20; 8]);
 
 impl Filter {
-    /// An empty filter with room for `count` windows.
+    /// An empty filter with room for `count` windows or halves.
     pub(super) fn with_room(count: usize, kind: Kind, masks: &mut MaskStream) -> Self {
         let each = if kind == Kind::Text && count > MANY_WINDOWS {
-            BITS_PER_WINDOW_OF_TEXT
+            BITS_EACH_OF_TEXT
         } else {
-            BITS_PER_WINDOW
+            BITS_EACH
         };
         let bits = (count * each)
             .clamp(FEWEST_BITS, MOST_BITS)
-            .max(count * LEAST_BITS_PER_WINDOW);
+            .max(count * LEAST_BITS_EACH);
         let words = (bits / 64).next_power_of_two();
         Self {
             words: vec![0; words].into(),
-            shift: 64 - words.ilog2(),
             key: masks.next_word(),
-            factor: masks.next_word() | 1,
+            // Large and odd: all bits of a half count in the middle of its product.
+            factor: masks.next_word() | 0x8000_0001,
             kind,
             is_empty: true,
         }
@@ -86,114 +92,229 @@ impl Filter {
         self.is_empty
     }
 
+    /// Inserts a window, in a filter of windows.
     #[inline(always)]
     pub(super) fn insert(&mut self, window: u64) {
-        let hash = self.hash(window);
-        self.words[self.place(hash)] |=
-            1 << bit(hash, 32) | 1 << bit(hash, 38) | 1 << bit(hash, 26);
+        self.set(self.hash(window));
+    }
+
+    /// Inserts a half, in a filter of halves.
+    #[inline(always)]
+    pub(super) fn insert_half(&mut self, half: u64) {
+        self.set(self.hash_half(half));
+    }
+
+    #[inline(always)]
+    fn set(&mut self, hash: Hash) {
+        self.words[self.place(hash)] |= hash.bits().iter().fold(0, |all, bit| all | 1 << bit);
         self.is_empty = false;
     }
 
-    /// 1 if `window` may have been inserted, else 0, in a filter that is `BOTH_WAYS` or exact.
+    /// 1 if `half` may have been inserted, else 0, in a filter of halves, `BOTH_WAYS` or as they
+    /// are.
     #[inline(always)]
-    pub(super) fn passes<const BOTH_WAYS: bool>(&self, window: u64) -> u64 {
-        if self.words.is_empty() {
-            return 0;
-        }
-        let hash = if BOTH_WAYS {
-            self.hash_both_ways(window)
+    pub(super) fn passes_half<const BOTH_WAYS: bool>(&self, half: u64) -> u64 {
+        self.holds(if BOTH_WAYS {
+            self.hash_half_both_ways(half)
         } else {
-            self.hash_exact(window)
-        };
-        self.holds(hash)
+            self.hash_half_exact(half)
+        })
     }
 
-    /// Whether `window` may have been inserted, in a filter of any kind.
+    /// 1 if `window` may have been inserted, else 0, in a filter of windows as they are.
+    #[inline(always)]
+    pub(super) fn passes_whole(&self, window: u64) -> u64 {
+        self.holds(self.hash_whole(window))
+    }
+
+    /// Whether `window`, or both halves of it, may have been inserted, in a filter of any kind.
     pub(super) fn passes_any(&self, window: u64) -> bool {
-        self.holds(self.hash(window)) != 0
+        if matches!(self.kind, Kind::Whole | Kind::Text) {
+            return self.holds(self.hash(window)) != 0;
+        }
+        let passes = |half| self.holds(self.hash_half(half)) != 0;
+        passes(window & HALF) && passes(window >> 32)
     }
 
     /// 1 if all bits of this hash are set, else 0.
     #[inline(always)]
-    fn holds(&self, hash: u64) -> u64 {
+    fn holds(&self, hash: Hash) -> u64 {
+        // By this the compiler sees that each place is one.
+        if self.words.is_empty() {
+            return 0;
+        }
         let word = self.words[self.place(hash)];
         // One of them alone would do too often: each alarm is a branch that was guessed wrong.
-        word >> bit(hash, 32) & word >> bit(hash, 38) & word >> bit(hash, 26) & 1
+        hash.bits().iter().fold(1, |all, bit| all & word >> bit)
     }
 
     #[inline(always)]
-    fn hash(&self, window: u64) -> u64 {
-        match self.kind {
-            Kind::Exact => self.hash_exact(window),
-            Kind::BothWays => self.hash_both_ways(window),
-            Kind::Text => self.hash_both_ways(window | CASE),
+    fn hash(&self, window: u64) -> Hash {
+        if self.kind == Kind::Text {
+            self.hash_text(window)
+        } else {
+            self.hash_whole(window)
         }
     }
 
     #[inline(always)]
-    fn hash_exact(&self, window: u64) -> u64 {
-        (window ^ self.key).wrapping_mul(self.factor)
+    fn hash_whole(&self, window: u64) -> Hash {
+        Hash::of_window((window ^ self.key).wrapping_mul(self.factor))
     }
 
-    /// The same for a window and its reverse.
+    /// The same for a window and its reverse, and for capitals and small letters.
     #[inline(always)]
-    fn hash_both_ways(&self, window: u64) -> u64 {
-        (window ^ self.key).wrapping_mul(window.swap_bytes() ^ self.key)
+    fn hash_text(&self, window: u64) -> Hash {
+        let window = window | CASE;
+        Hash::of_window((window ^ self.key).wrapping_mul(window.swap_bytes() ^ self.key))
     }
 
-    /// The highest bits, which depend on every byte of the window. The mask takes nothing away: by
-    /// it the compiler sees that this is a place.
+    #[inline(always)]
+    fn hash_half(&self, half: u64) -> Hash {
+        if self.kind == Kind::HalvesBothWays {
+            self.hash_half_both_ways(half)
+        } else {
+            self.hash_half_exact(half)
+        }
+    }
+
+    #[inline(always)]
+    fn hash_half_exact(&self, half: u64) -> Hash {
+        Hash::of_half((half ^ self.key & HALF) * (self.factor & HALF))
+    }
+
+    /// The same for a half and its reverse.
+    #[inline(always)]
+    fn hash_half_both_ways(&self, half: u64) -> Hash {
+        let reverse = half.swap_bytes() >> 32;
+        Hash::of_half((half ^ self.key & HALF) * (reverse ^ self.key & HALF))
+    }
+
+    /// Where the word of a hash stands.
     #[inline(always)]
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "at most MOST_WORDS bits remain"
+        reason = "what the mask leaves is below the number of words"
     )]
-    fn place(&self, hash: u64) -> usize {
-        (hash >> self.shift) as usize & (self.words.len() - 1)
+    fn place(&self, hash: Hash) -> usize {
+        hash.place as usize & (self.words.len() - 1)
     }
 }
 
-/// One of the 64 bits of a word, from a part of the hash that does not choose the word.
-#[inline(always)]
-fn bit(hash: u64, from: u32) -> u64 {
-    hash >> from & 63
+/// Where something stands in a filter.
+#[derive(Clone, Copy)]
+struct Hash {
+    /// The lowest bits tell the word.
+    place: u64,
+    /// The lowest 18 tell the bits of it.
+    bits: u64,
+}
+
+impl Hash {
+    /// Of a product of which 64 bits were kept: the highest depend on every byte.
+    #[inline(always)]
+    fn of_window(product: u64) -> Self {
+        Self {
+            place: product.swap_bytes(),
+            bits: product >> 26,
+        }
+    }
+
+    /// Of a product of twice 32 bits: those in its middle do. 22 of them are enough for a filter of
+    /// 32 MiB.
+    #[inline(always)]
+    fn of_half(product: u64) -> Self {
+        Self {
+            place: product >> 10,
+            bits: product >> 32,
+        }
+    }
+
+    #[inline(always)]
+    fn bits(self) -> [u64; 3] {
+        [0, 6, 12].map(|from| self.bits >> from & 63)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_was_inserted_passes_and_what_is_the_same() {
-        let mut masks = MaskStream::new(1);
-        for kind in [Kind::Exact, Kind::BothWays, Kind::Text] {
-            let mut filter = Filter::with_room(1000, kind, &mut masks);
-            let mut reversed = 0;
-            for _ in 0..1000 {
-                let window = masks.next_word();
-                filter.insert(window);
-                assert!(filter.passes_any(window));
-                reversed += usize::from(filter.passes_any(window.swap_bytes()));
-                match kind {
-                    Kind::Exact => assert_eq!(filter.passes::<false>(window), 1),
-                    Kind::BothWays => assert_eq!(filter.passes::<true>(window), 1),
-                    Kind::Text => assert!(filter.passes_any(window ^ 0x20)),
-                }
+    const KINDS: [Kind; 4] = [Kind::Whole, Kind::Text, Kind::Halves, Kind::HalvesBothWays];
+
+    impl Filter {
+        /// Inserts a window, or the halves of it.
+        fn insert_any(&mut self, window: u64) {
+            if matches!(self.kind, Kind::Whole | Kind::Text) {
+                self.insert(window);
+            } else {
+                self.insert_half(window & HALF);
+                self.insert_half(window >> 32);
             }
-            assert_eq!(reversed > 100, kind != Kind::Exact, "{reversed}");
+        }
+
+        /// Whether a window, or the first half of it, may have been inserted.
+        fn passes_one(&self, window: u64) -> bool {
+            let passes = match self.kind {
+                Kind::Whole => self.passes_whole(window),
+                Kind::Text => self.passes_any(window).into(),
+                Kind::Halves => self.passes_half::<false>(window & HALF),
+                Kind::HalvesBothWays => self.passes_half::<true>(window & HALF),
+            };
+            passes != 0
         }
     }
 
     #[test]
-    fn foreign_windows_seldom_pass_however_many_there_are() {
+    fn what_was_inserted_passes_and_what_is_the_same() {
+        let mut masks = MaskStream::new(1);
+        for kind in KINDS {
+            let mut filter = Filter::with_room(2000, kind, &mut masks);
+            let (mut reversed, mut capitals) = (0, 0);
+            for _ in 0..1000 {
+                let window = masks.next_word();
+                filter.insert_any(window);
+                assert!(filter.passes_any(window) && filter.passes_one(window));
+                reversed += usize::from(filter.passes_any(window.swap_bytes()));
+                capitals += usize::from(filter.passes_any(window ^ 0x20));
+            }
+            let is_same_reversed = matches!(kind, Kind::Text | Kind::HalvesBothWays);
+            assert_eq!(reversed > 100, is_same_reversed, "{kind:?}: {reversed}");
+            assert_eq!(capitals > 100, kind == Kind::Text, "{kind:?}: {capitals}");
+        }
+    }
+
+    #[test]
+    fn foreign_ones_seldom_pass_however_many_there_are() {
         let mut masks = MaskStream::new(2);
         for (count, most) in [(100, 10), (10_000, 50), (100_000, 300), (1_500_000, 2500)] {
-            for kind in [Kind::Exact, Kind::BothWays, Kind::Text] {
+            for kind in KINDS {
                 let mut filter = Filter::with_room(count, kind, &mut masks);
-                (0..count).for_each(|_| filter.insert(masks.next_word()));
-                let passes = |_: &i32| filter.passes_any(masks.next_word());
-                let passed = (0..10_000).filter(passes).count();
-                assert!(passed <= most, "{passed} of 10,000 pass {count}");
+                for _ in 0..count {
+                    match kind {
+                        Kind::Whole | Kind::Text => filter.insert(masks.next_word()),
+                        _ => filter.insert_half(masks.next_word() & HALF),
+                    }
+                }
+                let passed = |windows: &mut dyn FnMut(u64) -> u64| {
+                    (0..10_000)
+                        .filter(|nth| filter.passes_one(windows(*nth)))
+                        .count()
+                };
+                let start = masks.next_word();
+                // Memory is seldom random: there are counters in it too, and what differs little.
+                let random = passed(&mut |_| masks.next_word());
+                let counted = passed(&mut |nth| start.wrapping_add(nth));
+                let alike = passed(&mut |nth| start ^ nth << 18);
+                assert!(random <= most, "{kind:?}: {random} of 10,000 pass {count}");
+                assert!(
+                    counted <= 2 * most,
+                    "{kind:?}: {counted} of 10,000 pass {count}"
+                );
+                assert!(
+                    alike <= 2 * most,
+                    "{kind:?}: {alike} of 10,000 pass {count}"
+                );
             }
         }
     }

@@ -2,11 +2,14 @@
 
 use core::ops::Range;
 
-use super::batch::{BATCH, Binary, Class, FIRST_BLOCK, Next, Text};
+use super::batch::{Class, Next};
 use super::decoder::Decoder;
 use super::encoded::{BLOCK, Encoded};
 use super::filter::{Filter, Kind};
+use super::halves::{HALF_LEN, Halves};
 use super::pattern::{Patterns, STRIDES};
+use super::text::{BATCH, FIRST_BLOCK, Text};
+use super::whole::Whole;
 use super::windows::{WINDOW, Windows, load, repeated_byte};
 use super::{Compiled, Match};
 
@@ -32,23 +35,25 @@ impl Group {
     /// Adds what of this group stands in `hay` to `matches`.
     pub(super) fn search(&self, compiled: &Compiled, hay: &[u8], matches: &mut Vec<Match>) {
         let Windows {
-            binary,
             text,
+            blank,
+            varied,
             decoded,
             ..
         } = &self.windows;
-        if !binary.is_empty() {
-            let filter = binary;
-            match binary.kind() {
-                Kind::BothWays => {
-                    let class = Binary::<true> { filter };
-                    self.sweep(compiled, hay, matches, filter, None, class);
-                }
-                _ => {
-                    let class = Binary::<false> { filter };
-                    self.sweep(compiled, hay, matches, filter, None, class);
-                }
+        if !varied.is_empty() {
+            let filter = varied;
+            if varied.kind() == Kind::HalvesBothWays {
+                let class = Halves::<true> { filter };
+                self.sweep(compiled, hay, matches, filter, None, class);
+            } else {
+                let class = Halves::<false> { filter };
+                self.sweep(compiled, hay, matches, filter, None, class);
             }
+        }
+        if !blank.is_empty() {
+            let class = Whole { filter: blank };
+            self.sweep(compiled, hay, matches, blank, None, class);
         }
         if !text.is_empty() || decoded.is_text() {
             let alphabet = &compiled.patterns.alphabet;
@@ -77,6 +82,9 @@ impl Group {
     ) {
         let mut sweep = Sweep {
             windows: &self.windows,
+            stride: self.stride,
+            step: class.step(self.stride),
+            ahead: class.ahead(),
             filter,
             decoder,
             compiled,
@@ -96,6 +104,11 @@ impl Group {
 /// One way through one piece of memory.
 struct Sweep<'a> {
     windows: &'a Windows,
+    stride: usize,
+    /// How many bytes lie from one that is looked up to the next.
+    step: usize,
+    /// How many bytes before what is looked up a window that holds it may begin.
+    ahead: usize,
     filter: &'a Filter,
     decoder: Option<Decoder<'a>>,
     compiled: &'a Compiled,
@@ -107,30 +120,30 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     fn run<const STRIDE: usize>(&mut self, class: impl Class) {
-        let hay = self.hay;
+        let Self { hay, step, .. } = *self;
         let mut at = 0;
         loop {
             let passed = class.search(Next::<STRIDE, _> { class, hay, at });
             at = passed.at;
-            if passed.windows == 0 {
+            if passed.steps == 0 {
                 break;
             }
-            at = self.check_batch(at, STRIDE, passed.windows, at + class.bytes(STRIDE));
+            at = self.check_batch(at, passed.steps, at + class.bytes(STRIDE));
         }
         self.check_blocks_from(at);
-        while at + WINDOW <= hay.len() {
-            let next = at + STRIDE;
-            at = if self.filter.passes_any(load(&hay[at..])) {
-                self.check(at, STRIDE, next)
+        while at < hay.len() {
+            let next = at + step;
+            at = if class.passes_at(hay, at) {
+                self.check(at, next)
             } else {
                 next
             };
         }
     }
 
-    /// Checks the windows and blocks of a batch that passed; returns where to go on.
+    /// Checks the steps and blocks of a batch that passed; returns where to go on.
     #[cold]
-    fn check_batch(&mut self, at: usize, stride: usize, mut passed: u64, next: usize) -> usize {
+    fn check_batch(&mut self, at: usize, mut passed: u64, next: usize) -> usize {
         if self.decoder.is_some() {
             let blocks = passed >> FIRST_BLOCK;
             passed &= (1 << FIRST_BLOCK) - 1;
@@ -141,22 +154,37 @@ impl Sweep<'_> {
         while passed != 0 {
             let nth = passed.trailing_zeros() as usize;
             passed &= passed - 1;
-            let here = at + nth * stride;
-            let go_on = self.check(here, stride, here + stride);
+            let here = at + nth * self.step;
+            let go_on = self.check(here, here + self.step);
             // A run of one byte was handled up to its end, with all windows inside it.
             if go_on >= next {
                 return go_on;
             }
-            passed &= u64::MAX << ((go_on - at) / stride);
+            passed &= u64::MAX << ((go_on - at) / self.step);
         }
         next
     }
 
-    /// Checks the window at `at`; returns `next`, or a place behind it if all before is done.
-    fn check(&mut self, at: usize, stride: usize, next: usize) -> usize {
-        let window = load(&self.hay[at..]);
-        let Some(byte) = repeated_byte(window) else {
-            self.compare_around(at, stride);
+    /// Checks what passed at `at`; returns `next`, or a place behind it if all before is done.
+    fn check(&mut self, at: usize, next: usize) -> usize {
+        // Of windows in a row that all hold it, as many as the stride, one is among these.
+        let windows = (0..=self.ahead).rev().step_by(self.stride.min(HALF_LEN));
+        for at in windows.filter_map(|ahead| at.checked_sub(ahead)) {
+            let go_on = self.check_window(at, next);
+            if go_on > next {
+                return go_on;
+            }
+        }
+        next
+    }
+
+    /// As [`Self::check`], of the window at `at`.
+    fn check_window(&mut self, at: usize, next: usize) -> usize {
+        let Some(window) = self.hay.get(at..at + WINDOW) else {
+            return next;
+        };
+        let Some(byte) = repeated_byte(load(window)) else {
+            self.compare_around(at);
             return next;
         };
         if !self.windows.has_run_of(byte) {
@@ -167,7 +195,7 @@ impl Sweep<'_> {
         self.compare_across(run.end);
         // Blocks stay where they are, and those at the run's end are looked at.
         let in_blocks = |at: usize| at.saturating_sub(BLOCK) / BLOCK * BLOCK;
-        let end = (run.end + 1 - WINDOW).next_multiple_of(stride);
+        let end = (run.end + 1 - WINDOW).next_multiple_of(self.step);
         next.max(self.decoder.map_or(end, |_| in_blocks(end)))
     }
 
@@ -217,10 +245,15 @@ impl Sweep<'_> {
         }
     }
 
-    /// Compares at each window less than `stride` bytes from `at`: of a part of a pattern that
-    /// holds the window at `at`, one of them is in the index.
-    fn compare_around(&mut self, at: usize, stride: usize) {
-        let Self { hay, filter, .. } = *self;
+    /// Compares at each window less than a stride from `at`: of a part of a pattern that holds the
+    /// window at `at`, one of them is in the index.
+    fn compare_around(&mut self, at: usize) {
+        let Self {
+            hay,
+            filter,
+            stride,
+            ..
+        } = *self;
         let window = |nth| {
             let at = at.checked_add_signed(nth)?;
             Some(load(hay.get(at..at + WINDOW)?))
@@ -228,7 +261,7 @@ impl Sweep<'_> {
         let passes = |window: &u64| filter.passes_any(*window);
         for (nth, window) in around(stride, window, passes) {
             let at = at.wrapping_add_signed(nth);
-            // Two windows that pass, a stride apart, are around each other.
+            // Two windows that pass, less than two strides apart, have the same around them.
             if at >= self.compared {
                 self.compare(at, window);
                 self.compared = at + 1;

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use pulp::WithSimd;
 
-use super::batch::{Binary, Next};
+use super::batch::Next;
 use super::filter::{Filter, Kind};
+use super::halves::Halves;
 use crate::masked::MaskStream;
 use crate::vectors::{narrower, widest};
 
@@ -24,12 +25,12 @@ pub(super) fn fastest_at_looking_up<S: WithSimd>(search: S) -> S::Output {
 /// Measured once, in some microseconds: no feature of a processor tells it.
 static IS_WIDE_FASTER: LazyLock<bool> = LazyLock::new(|| {
     let mut masks = MaskStream::new(0);
-    let filter = Filter::with_room(1, Kind::Exact, &mut masks);
+    let filter = Filter::with_room(1, Kind::Halves, &mut masks);
     let hay: Vec<u8> = (0..1024)
         .flat_map(|_| masks.next_word().to_le_bytes())
         .collect();
     let search = || Next::<8, _> {
-        class: Binary::<false> { filter: &filter },
+        class: Halves::<false> { filter: &filter },
         hay: &hay,
         at: 0,
     };
@@ -50,41 +51,50 @@ static IS_WIDE_FASTER: LazyLock<bool> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::searcher::batch::Class;
+    use crate::searcher::batch::{Class, ones};
+    use crate::searcher::filter::HALF;
     use crate::searcher::windows::load;
     use crate::vectors;
 
     #[test]
     fn all_vectors_find_the_same() {
         let mut masks = MaskStream::new(1);
-        let mut filter = Filter::with_room(100, Kind::Exact, &mut masks);
         let hay: Vec<u8> = (0..4096)
             .flat_map(|_| masks.next_word().to_le_bytes())
             .collect();
+        find_the_same::<8>(&mut masks, &hay);
+        find_the_same::<4>(&mut masks, &hay);
+        find_the_same::<2>(&mut masks, &hay);
+        find_the_same::<1>(&mut masks, &hay);
+    }
+
+    fn find_the_same<const STRIDE: usize>(masks: &mut MaskStream, hay: &[u8]) {
+        let mut filter = Filter::with_room(100, Kind::Halves, masks);
+        let half = |at: usize| load(&hay[at..]) & HALF;
+        let step = Halves::<false> { filter: &filter }.step(STRIDE);
         // One with one behind it, one with one before it, one alone, in turn.
-        for (number, nth) in (0..).zip((3..4000).step_by(391)) {
-            let beside = [8 * nth + 1, 8 * nth - 1, 8 * nth][number % 3];
-            filter.insert(load(&hay[8 * nth..]));
-            filter.insert(load(&hay[beside..]));
+        let mut expected = Vec::new();
+        for (number, nth) in (0..).zip((3..2500).step_by(97)) {
+            let at = nth * step;
+            let beside = [at + 1, at - 1, at][number % 3];
+            filter.insert_half(half(at));
+            filter.insert_half(half(beside));
+            expected.extend((beside != at).then_some(at));
         }
+        let class = Halves::<false> { filter: &filter };
+        let mut found = Vec::new();
         let mut at = 0;
-        let mut found = 0;
         loop {
-            let search = || Next::<8, _> {
-                class: Binary::<false> { filter: &filter },
-                hay: &hay,
-                at,
-            };
-            let [first, others @ ..] = vectors::all(search);
+            let [first, others @ ..] = vectors::all(|| Next::<STRIDE, _> { class, hay, at });
             for other in others {
-                assert_eq!((first.at, first.windows), (other.at, other.windows));
+                assert_eq!((first.at, first.steps), (other.at, other.steps));
             }
-            if first.windows == 0 {
+            if first.steps == 0 {
                 break;
             }
-            found += first.windows.count_ones();
-            at = first.at + Binary::<false> { filter: &filter }.bytes(8);
+            found.extend(ones(first.steps.into()).map(|nth| first.at + nth * step));
+            at = first.at + class.bytes(STRIDE);
         }
-        assert_eq!(found, 8, "of 11, three of which are alone");
+        assert_eq!(found, expected, "every {step} bytes");
     }
 }

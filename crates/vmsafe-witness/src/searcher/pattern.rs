@@ -4,8 +4,9 @@ use core::ops::Range;
 
 use super::alphabet::Alphabet;
 use super::decoder::{Decoded, SHORTEST_DECODED};
+use super::halves::HALF_LEN;
 use super::parallel::{in_parallel, shares};
-use super::windows::{WINDOW, repeated_byte};
+use super::windows::WINDOW;
 use super::{SHORTEST_ENCODED_FRAGMENT, Wanted};
 use crate::forms::{Forms, Word, each_in_digits, exact, wide, words_of_forms};
 use crate::hit::Form;
@@ -29,12 +30,23 @@ pub(super) struct Pattern {
     pub(super) form: Form,
     /// Its windows are looked up every so many bytes.
     stride: u8,
-    /// Whether it is text from end to end, so that wherever a part of it stands, text does.
-    pub(super) is_text: bool,
+    pub(super) content: Content,
     /// Whether a window repeats one byte.
     pub(super) has_run: bool,
     /// Which of its forms have no patterns, since they are sought by decoding.
     pub(super) decoded: Decoded,
+}
+
+/// What a pattern is made of, which decides how it is looked up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Text from end to end: wherever a part of it stands, text does.
+    Text,
+    /// Somewhere in it stand four [bytes that memory is filled with](FILLERS), as on much of any
+    /// disk.
+    Blank,
+    /// Neither.
+    Varied,
 }
 
 /// A place in the store, or a number of a needle.
@@ -126,10 +138,13 @@ struct Traits {
     is_text: [bool; Alphabet::ZEROS.len()],
     /// What it is written in, if it is text.
     alphabet: Alphabet,
+    /// Whether a window repeats one byte.
     has_run: bool,
+    /// Whether a half repeats a filler.
+    has_blank: bool,
     previous: u64,
-    /// Whether the previous word may hold the half of a run.
-    has_half: bool,
+    /// Whether a quarter of the previous word may repeat one byte.
+    has_pair: bool,
 }
 
 impl Traits {
@@ -139,8 +154,9 @@ impl Traits {
             is_text: [true; Alphabet::ZEROS.len()],
             alphabet: alphabet.clone(),
             has_run: false,
+            has_blank: false,
             previous: 0,
-            has_half: false,
+            has_pair: false,
         }
     }
 
@@ -153,13 +169,15 @@ impl Traits {
         } else if self.is_text.contains(&true) {
             self.learn_text(bytes);
         }
-        // Eight equal bytes hold four in one half of some word.
-        let changes = bytes ^ bytes >> 8;
-        let has_half = changes & 0x00ff_ffff == 0 || changes >> 32 & 0x00ff_ffff == 0;
-        if has_half || self.has_half {
-            self.has_run |= self.ends_run(bytes, word.len);
+        // Four equal bytes hold two in one quarter of some word.
+        let changes = (bytes ^ bytes >> 8) & EACH_FIRST;
+        let has_pair = changes.wrapping_sub(EACH_LOWEST) & !changes & EACH_HIGHEST != 0;
+        if has_pair || self.has_pair {
+            let mut blanks = self.runs(bytes, word.len, HALF_LEN);
+            self.has_blank |= blanks.any(|byte| FILLERS.contains(&byte));
+            self.has_run |= self.runs(bytes, word.len, WINDOW).next().is_some();
         }
-        self.has_half = has_half;
+        self.has_pair = has_pair;
         self.previous = bytes;
         self.len += word.len;
     }
@@ -173,19 +191,27 @@ impl Traits {
         }
     }
 
-    /// Whether a window that ends in the first `len` of `bytes` repeats one byte.
+    /// Of each `run` equal bytes that end in the first `len` of `bytes`, one.
     #[cold]
-    fn ends_run(&self, bytes: u64, len: usize) -> bool {
+    fn runs(&self, bytes: u64, len: usize, run: usize) -> impl Iterator<Item = u8> + use<> {
         let both = u128::from(bytes) << 64 | u128::from(self.previous);
-        let from = if self.len == 0 { WORD } else { 1 };
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the lower half is a window"
-        )]
-        let window = |nth: usize| (both >> (8 * nth)) as u64;
-        (from..=len).any(|nth| repeated_byte(window(nth)).is_some())
+        let from = if self.len == 0 { run } else { 1 };
+        let repeated = move |end: usize| {
+            let bytes = both >> (8 * (WORD + end - run));
+            let is_run = (bytes ^ bytes >> 8) & ((1 << (8 * (run - 1))) - 1) == 0;
+            is_run.then_some(bytes.to_le_bytes()[0])
+        };
+        (from..=len).filter_map(repeated)
     }
 }
+
+/// What programs and systems fill memory with: zeros, ones, spaces, and what pads code.
+const FILLERS: [u8; 5] = [0, 0xff, b' ', 0xcc, 0x90];
+
+/// The first byte of each quarter of a word; and the lowest and the highest bit of each quarter.
+const EACH_FIRST: u64 = 0x00ff_00ff_00ff_00ff;
+const EACH_LOWEST: u64 = 0x0001_0001_0001_0001;
+const EACH_HIGHEST: u64 = EACH_LOWEST << 15;
 
 /// All patterns.
 pub(super) struct Patterns {
@@ -319,6 +345,13 @@ impl Forms for Part<'_> {
         // Short patterns are sought where eight bytes in a row are of the alphabet.
         let kinds = if *stride == WINDOW { 3 } else { 1 };
         let is_text = traits.is_text[..kinds].contains(&true);
+        let content = if is_text {
+            Content::Text
+        } else if traits.has_blank {
+            Content::Blank
+        } else {
+            Content::Varied
+        };
         let decoded = self.decoded(form, &traits);
         if is_text {
             self.alphabet = traits.alphabet;
@@ -329,9 +362,47 @@ impl Forms for Part<'_> {
             needle: small(self.needle.0),
             form,
             stride: stride.to_le_bytes()[0],
-            is_text,
+            content,
             has_run: traits.has_run,
             decoded,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What stands in a row at least so often.
+    fn repeated(bytes: &[u8], run: usize) -> Vec<u8> {
+        let is_run = |window: &&[u8]| window.iter().all(|byte| *byte == window[0]);
+        let runs = bytes.windows(run).filter(is_run);
+        runs.map(|window| window[0]).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn runs_are_noticed_wherever_they_stand(
+            parts in vec((0..3_usize, 1..10_usize), 3..12),
+        ) {
+            let bytes: Vec<u8> = parts
+                .iter()
+                .flat_map(|(which, len)| core::iter::repeat_n([0, 0x90, 0x91][*which], *len))
+                .collect();
+            prop_assume!(bytes.len() >= 8 && bytes.iter().any(|byte| *byte != bytes[0]));
+            let mut needles = Needles::new();
+            needles.push(&bytes).unwrap();
+            let patterns = Patterns::new(&needles, &Wanted::default());
+            let pattern = patterns.all[0];
+            prop_assert_eq!(pattern.has_run, !repeated(&bytes, WINDOW).is_empty());
+            let fills = repeated(&bytes, HALF_LEN).iter().any(|byte| FILLERS.contains(byte));
+            let is_text = pattern.content == Content::Text;
+            prop_assert_eq!(pattern.content == Content::Blank, !is_text && fills);
+        }
     }
 }

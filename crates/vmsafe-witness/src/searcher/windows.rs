@@ -3,10 +3,11 @@
 
 use super::alphabet::Alphabet;
 use super::decoder::Decoded;
-use super::filter::{Filter, Kind, MANY_WINDOWS};
+use super::filter::{Filter, HALF, Kind, MANY_WINDOWS};
+use super::halves::HALF_LEN;
 use super::index::{Entries, Index};
 use super::parallel::{in_parallel, shares};
-use super::pattern::{Pattern, Patterns};
+use super::pattern::{Content, Pattern, Patterns};
 use crate::hit::Form;
 use crate::masked::Masked;
 
@@ -23,8 +24,9 @@ const ATTEMPTS: usize = 4;
 pub(super) struct Windows {
     /// Most encoded forms are text and most memory is not: patterns that are text from end to end
     /// have a filter of their own, so that the one that is asked most stays small.
-    pub(super) binary: Filter,
     pub(super) text: Filter,
+    pub(super) blank: Filter,
+    pub(super) varied: Filter,
     pub(super) index: Index,
     /// For which byte values a pattern holds a window of that byte alone.
     runs: [bool; 256],
@@ -57,26 +59,38 @@ impl Windows {
         let ours = patterns.all.iter().filter(is_ours);
         let decoded = ours.map(|pattern| pattern.decoded).reduce(Decoded::or)?;
         let entries = Entries::new(&mut patterns.masks);
-        let mut tables = |is_text| Tables::of(patterns, stride, is_text, &entries);
-        let text = tables(true);
-        let mut binary = tables(false);
-        for _ in 1..ATTEMPTS {
-            if !binary.passes_in_vain(&text) {
-                break;
+        let mut tables = |content| {
+            let mut tables = Tables::of(patterns, stride, content, &entries);
+            for _ in 1..ATTEMPTS {
+                if !tables.passes_in_vain() {
+                    break;
+                }
+                tables = Tables::of(patterns, stride, content, &entries);
             }
-            binary = tables(false);
-        }
+            tables
+        };
+        let [text, blank, varied] =
+            [Content::Text, Content::Blank, Content::Varied].map(&mut tables);
         let digits = Alphabet::of_digits();
         let mut either = patterns.alphabet.clone();
         either.unite(&digits);
         Some(Self {
-            runs: core::array::from_fn(|byte| binary.runs[byte] || text.runs[byte]),
-            binary: binary.filter,
+            runs: core::array::from_fn(|byte| {
+                [&text, &blank, &varied]
+                    .iter()
+                    .any(|tables| tables.runs[byte])
+            }),
             text: text.filter,
+            blank: blank.filter,
+            varied: varied.filter,
             decoded,
             digits,
             either,
-            index: binary.entries.append(text.entries).index(),
+            index: varied
+                .entries
+                .append(blank.entries)
+                .append(text.entries)
+                .index(),
         })
     }
 
@@ -91,16 +105,17 @@ fn strides<'a>(patterns: impl Iterator<Item = &'a &'a Pattern>) -> usize {
     patterns.map(|pattern| pattern.strides().len()).sum()
 }
 
-/// What kind of filter patterns need that are all text, or all not, and share a stride.
-fn kind_for(patterns: &[&Pattern]) -> Kind {
+/// What kind of filter patterns need that have this content, and share a stride.
+fn kind_for(patterns: &[&Pattern], content: Content) -> Kind {
     let is_reversed = |pattern: &&Pattern| pattern.decoded.reversed;
     let windows: usize = patterns.iter().map(|pattern| pattern.window_count()).sum();
-    if patterns.first().is_some_and(|pattern| pattern.is_text) {
-        Kind::Text
-    } else if patterns.iter().any(is_reversed) && windows > MANY_WINDOWS {
-        Kind::BothWays
-    } else {
-        Kind::Exact
+    match content {
+        Content::Text => Kind::Text,
+        Content::Blank => Kind::Whole,
+        Content::Varied if patterns.iter().any(is_reversed) && windows > MANY_WINDOWS => {
+            Kind::HalvesBothWays
+        }
+        Content::Varied => Kind::Halves,
     }
 }
 
@@ -108,8 +123,8 @@ fn kind_for(patterns: &[&Pattern]) -> Kind {
 /// are the same as others: not at all, as they are, or also backwards.
 fn insertions(pattern: &Pattern, kind: Kind) -> usize {
     match kind {
-        Kind::Exact => 1 + usize::from(pattern.decoded.reversed),
-        Kind::BothWays => 1,
+        Kind::Whole | Kind::Halves => 1 + usize::from(pattern.decoded.reversed),
+        Kind::HalvesBothWays => 1,
         Kind::Text => usize::from(pattern.form != Form::HexUpper),
     }
 }
@@ -122,12 +137,12 @@ struct Tables {
 }
 
 impl Tables {
-    /// The tables of the patterns that are looked up every `stride` bytes, and are text or are not;
-    /// `entries` tells how they are hashed.
-    fn of(patterns: &mut Patterns, stride: usize, is_text: bool, entries: &Entries) -> Self {
-        let is_ours = |pattern: &&Pattern| pattern.stride() == stride && pattern.is_text == is_text;
+    /// The tables of the patterns of a stride and with this content; `entries` tells how they are
+    /// hashed.
+    fn of(patterns: &mut Patterns, stride: usize, content: Content, entries: &Entries) -> Self {
+        let is_ours = |pattern: &&Pattern| pattern.stride() == stride && pattern.content == content;
         let ours: Vec<&Pattern> = patterns.all.iter().filter(is_ours).collect();
-        let kind = kind_for(&ours);
+        let kind = kind_for(&ours, content);
         let inserted = |pattern: &&Pattern| pattern.window_count() * insertions(pattern, kind);
         let inserted = ours.iter().map(inserted).sum();
         let filter = Filter::with_room(inserted, kind, &mut patterns.masks);
@@ -147,33 +162,62 @@ impl Tables {
 
     /// Whether zeros or ones pass the filter by an accident of hashing. (A filter of text is not
     /// asked about them.)
-    fn passes_in_vain(&self, text: &Self) -> bool {
+    fn passes_in_vain(&self) -> bool {
         let in_vain = |byte: u8| {
-            let is_sought = [self, text]
-                .iter()
-                .any(|tables| tables.runs[usize::from(byte)]);
+            let is_sought = self.runs[usize::from(byte)];
             !is_sought && self.filter.passes_any(u64::from_le_bytes([byte; WINDOW]))
         };
-        [0, 0xff].into_iter().any(in_vain)
+        self.filter.kind() != Kind::Text && [0, 0xff].into_iter().any(in_vain)
     }
 
     fn take(&mut self, store: &Masked, pattern: &Pattern) {
         let insertions = insertions(pattern, self.filter.kind());
-        for at in pattern.strides() {
+        let mut strides = pattern.strides().peekable();
+        while let Some(at) = strides.next() {
             let (windows, count) = pattern.windows_of(at, store);
             let windows = &windows[..count];
-            if insertions > 0 {
-                let windows = windows.iter();
-                windows.for_each(|window| self.filter.insert(*window));
-            }
-            if insertions > 1 {
-                let windows = windows.iter();
-                windows.for_each(|window| self.filter.insert(window.swap_bytes()));
+            if pattern.content == Content::Varied {
+                let goes_on = strides.peek() == Some(&(at + count));
+                self.insert_halves(windows, goes_on, insertions);
+            } else {
+                self.insert(windows, insertions);
             }
             if pattern.has_run {
                 self.index_all(at, windows);
             } else {
                 self.entries.push(windows[0], at);
+            }
+        }
+    }
+
+    /// Inserts windows, as they are and also backwards.
+    #[inline(always)]
+    fn insert(&mut self, windows: &[u64], insertions: usize) {
+        if insertions > 0 {
+            let windows = windows.iter();
+            windows.for_each(|window| self.filter.insert(*window));
+        }
+        if insertions > 1 {
+            let windows = windows.iter();
+            windows.for_each(|window| self.filter.insert(window.swap_bytes()));
+        }
+    }
+
+    /// Inserts the halves of adjacent windows, those behind the last one too unless it `goes_on`.
+    #[inline(always)]
+    fn insert_halves(&mut self, windows: &[u64], goes_on: bool, insertions: usize) {
+        let behind = if goes_on { 0 } else { WINDOW - HALF_LEN };
+        let last = windows[windows.len() - 1];
+        let behind = (1..=behind).map(|nth| last >> (8 * nth));
+        for half in windows
+            .iter()
+            .copied()
+            .chain(behind)
+            .map(|window| window & HALF)
+        {
+            self.filter.insert_half(half);
+            if insertions > 1 {
+                self.filter.insert_half(half.swap_bytes() >> 32);
             }
         }
     }
