@@ -18,8 +18,8 @@ pub(super) const BATCH: usize = 8;
 /// [`Passed::steps`](super::batch::Passed::steps) too: whether it may be encoded.
 pub(super) const FIRST_BLOCK: usize = BATCH;
 
-/// In how many bytes of a batch windows begin that overlap: each has half a window in the batch that
-/// stands at a multiple of it.
+/// In how many bytes of a batch windows begin that overlap: each has half a window in the batch
+/// that stands at a multiple of it.
 const BEGINNINGS: usize = BATCH * WINDOW - HALF_LEN;
 
 /// Windows of patterns that are text from end to end: they stand in text of the same alphabet.

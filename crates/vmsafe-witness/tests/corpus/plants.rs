@@ -1,7 +1,7 @@
 //! What is planted, and what must be found.
 
 use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
-use vmsafe_witness::Form;
+use vmsafe_witness::{Form, SHORTEST_FRAGMENT};
 
 use super::medium::Random;
 
@@ -13,17 +13,26 @@ pub(crate) struct Plant {
     pub(crate) form: Form,
 }
 
-/// Needles of many lengths, every third of them text.
+/// What stands before and behind each plant: an end that continues no form by chance.
+pub(crate) const BESIDE: u8 = 1;
+
+/// Needles of many lengths, every third of them text, and some with zeros as memory has them.
 pub(crate) fn needles(count: usize, random: &mut Random) -> Vec<Vec<u8>> {
     let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ !?-_+";
     let letter = |byte: u8| letters[usize::from(byte) % letters.len()];
     let mut needle = |number: usize| {
-        let bytes = random.bytes(16 + number * 7 % 60);
-        if number.is_multiple_of(3) {
-            bytes.into_iter().map(letter).collect()
-        } else {
-            bytes
+        let mut bytes = random.bytes(8 + number * 7 % 68);
+        let len = bytes.len();
+        match number % 6 {
+            0 | 3 => bytes.iter_mut().for_each(|byte| *byte = letter(*byte)),
+            // Half a window of zeros, and more than a window of them.
+            1 => bytes[len / 2 - 2..len / 2 + 2].fill(0),
+            2 if len > 24 => bytes[len / 2 - 5..len / 2 + 5].fill(0),
+            _ => {}
         }
+        // What stands behind a fragment is not to complete it.
+        bytes[len - 1] = bytes[len - 1].max(BESIDE + 1);
+        bytes
     };
     (0..count).map(&mut needle).collect()
 }
@@ -41,7 +50,7 @@ pub(crate) fn every_form(needle: &[u8], random: &mut Random) -> Vec<Plant> {
     };
     let mut plants = vec![
         whole(Form::Exact, needle.to_vec()),
-        whole(Form::Fragment, needle[..needle.len().max(17) - 1].to_vec()),
+        whole(Form::Fragment, needle[..needle.len() - 1].to_vec()),
         whole(Form::Reversed, needle.iter().rev().copied().collect()),
         whole(
             Form::Hex,
@@ -52,7 +61,13 @@ pub(crate) fn every_form(needle: &[u8], random: &mut Random) -> Vec<Plant> {
             base16ct::upper::encode_string(needle).into_bytes(),
         ),
     ];
-    plants.retain(|plant| plant.form != Form::Fragment || plant.hit_len < needle.len());
+    // Digits without letters have no capitals.
+    let has_capitals = plants[3].bytes != plants[4].bytes;
+    plants.retain(|plant| match plant.form {
+        Form::Fragment => plant.hit_len >= SHORTEST_FRAGMENT,
+        Form::HexUpper => has_capitals,
+        _ => true,
+    });
     if let Ok(text) = core::str::from_utf8(needle) {
         plants.push(whole(
             Form::Utf16,
