@@ -289,7 +289,7 @@ fn finds_any_part_of_an_encoded_form_that_is_long_enough() {
         for from in 0..=bytes.len() - SHORTEST_ENCODED_FRAGMENT {
             let part = &bytes[from..from + SHORTEST_ENCODED_FRAGMENT];
             for beside in [b'#', b'A', 0] {
-                for before in 9..18 {
+                for before in 9..90 {
                     let hay = [&vec![beside; before], part, &[beside; 20]].concat();
                     let mut found = false;
                     searcher.search(0, &hay, &mut |hit| {
@@ -414,8 +414,8 @@ proptest! {
     fn finds_each_form_of_any_needle(
         needle in any_needle(),
         other in any_needle(),
-        before in 0..40_usize,
-        behind in 0..40_usize,
+        before in 0..200_usize,
+        behind in 0..100_usize,
         beside in prop_oneof![Just(b'#'), Just(b'A'), Just(b'0'), Just(0), Just(0xff)],
     ) {
         let needles = needles_of(&[needle, other]);
@@ -477,8 +477,8 @@ proptest! {
     fn finds_parts_of_forms_of_any_needle(
         needle in any_needle(),
         from in any::<prop::sample::Index>(),
-        before in 0..40_usize,
-        behind in 0..40_usize,
+        before in 0..200_usize,
+        behind in 0..100_usize,
         beside in prop_oneof![Just(b'#'), Just(b'A'), Just(b'0'), Just(0), Just(0xff)],
     ) {
         let needles = needles_of(&[needle]);
