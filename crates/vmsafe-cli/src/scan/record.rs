@@ -40,6 +40,25 @@ struct Content {
     targets: Vec<Entry>,
 }
 
+/// What a record of any version has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+impl Content {
+    fn read(bytes: &[u8]) -> anyhow::Result<Self> {
+        const DAMAGED: &str = "it is damaged: remove it to begin anew";
+        let Versioned { version } = serde_json::from_slice(bytes).context(DAMAGED)?;
+        ensure!(
+            version == VERSION,
+            "it was made by another version of vmsafe: finish the scan with that one, or remove it \
+             to begin anew",
+        );
+        serde_json::from_slice(bytes).context(DAMAGED)
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
     target: String,
@@ -62,11 +81,8 @@ impl Record {
         question: impl FnOnce(u16) -> Question,
     ) -> anyhow::Result<Self> {
         let named = || format!("the record {}", path.display());
-        let earlier: Option<Content> = match fs::read(path) {
-            Ok(bytes) => Some(
-                serde_json::from_slice(&bytes)
-                    .with_context(|| format!("{} is damaged: remove it to begin anew", named()))?,
-            ),
+        let earlier = match fs::read(path) {
+            Ok(bytes) => Some(Content::read(&bytes).with_context(named)?),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", named())),
         };
@@ -77,7 +93,7 @@ impl Record {
         let question = question(needles.mark(salt));
         if let Some(content) = &earlier {
             ensure!(
-                content.version == VERSION && content.question == question,
+                content.question == question,
                 "{} is of a scan with other needles or options: give the same ones, or remove it \
                  to begin anew",
                 named(),

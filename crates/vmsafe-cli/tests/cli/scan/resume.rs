@@ -132,12 +132,20 @@ fn a_record_serves_the_same_question_and_the_same_target_only() {
 }
 
 #[test]
-fn a_damaged_record_is_an_error_that_says_what_to_do() {
+fn a_record_that_is_damaged_or_of_another_version_is_an_error_that_says_what_to_do() {
     let case = Case::new();
-    fs::write(&case.record, "{}").unwrap();
-    let said = case.go_on();
-    assert_eq!(said.code, Some(2), "{said:?}");
-    assert!(said.err.contains("remove it to begin anew"), "{said:?}");
+    let cases = [
+        ("{}", "it is damaged"),
+        (r#"{"version":2}"#, "it is damaged"),
+        (r#"{"version":1,"salt":7}"#, "by another version of vmsafe"),
+    ];
+    for (record, because) in cases {
+        fs::write(&case.record, record).unwrap();
+        let said = case.go_on();
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.err.contains(because), "{said:?}");
+        assert!(said.err.contains("remove it to begin anew"), "{said:?}");
+    }
 }
 
 #[test]
