@@ -20,10 +20,14 @@ pub(super) trait Class: Copy {
     fn search<S: WithSimd>(self, search: S) -> S::Output;
 
     /// How many bytes lie from one that is looked up to the next, among patterns of this stride.
-    fn step(self, stride: usize) -> usize;
+    fn step(self, stride: usize) -> usize {
+        stride
+    }
 
     /// How many bytes before what is looked up a window that holds it may begin.
-    fn ahead(self) -> usize;
+    fn ahead(self) -> usize {
+        0
+    }
 
     /// The bytes of a batch, in which what is looked up begins.
     fn bytes(self, stride: usize) -> usize;
@@ -44,7 +48,7 @@ pub(super) trait Class: Copy {
 /// How many bytes of what follows a batch has too.
 const BEHIND: usize = WINDOW + HALF_LEN;
 
-/// The search for the next batch with a window that passes.
+/// The search for the next batch of which something passes.
 pub(super) struct Next<'a, const STRIDE: usize, C> {
     pub(super) class: C,
     pub(super) hay: &'a [u8],

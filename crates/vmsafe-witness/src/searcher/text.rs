@@ -41,14 +41,6 @@ impl Class for Text<'_> {
         widest(search)
     }
 
-    fn step(self, stride: usize) -> usize {
-        stride
-    }
-
-    fn ahead(self) -> usize {
-        0
-    }
-
     #[inline(always)]
     fn bytes(self, stride: usize) -> usize {
         if stride == WINDOW {

@@ -24,14 +24,6 @@ impl Class for Whole<'_> {
         fastest_at_looking_up(search)
     }
 
-    fn step(self, stride: usize) -> usize {
-        stride
-    }
-
-    fn ahead(self) -> usize {
-        0
-    }
-
     #[inline(always)]
     fn bytes(self, stride: usize) -> usize {
         BATCH * stride
