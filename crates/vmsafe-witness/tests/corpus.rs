@@ -88,15 +88,15 @@ const ALIGNMENTS: usize = 64;
 /// the next, as they are at every alignment.
 fn plant_needles(planted: &mut Planted, needles: &[Vec<u8>], random: &mut Random) {
     for (number, needle) in needles.iter().enumerate() {
-        let is_exact = |plant: &Plant| plant.form == Form::Exact;
+        let forms = plants::every_form(needle, random);
+        let is_exact = |plant: &&Plant| plant.form == Form::Exact;
         let often = if needle.len() < SHORTEST_FRAGMENT {
             ALIGNMENTS
         } else {
             0
         };
-        let again = (0..often).flat_map(|_| plants::every_form(needle, &mut Random(0)));
-        let again: Vec<_> = again.filter(is_exact).collect();
-        for plant in plants::every_form(needle, random).into_iter().chain(again) {
+        let again = forms.iter().filter(is_exact).cycle().take(often);
+        for plant in forms.iter().chain(again) {
             let beside = [plants::BESIDE];
             let bytes = [&beside[..], &plant.bytes, &beside].concat();
             let form = plant.form.to_string();

@@ -3,8 +3,7 @@
 use pulp::bytemuck::pod_read_unaligned;
 use pulp::{Simd, WithSimd};
 
-use super::halves::HALF_LEN;
-use super::windows::WINDOW;
+use super::windows::{HALF_LEN, WINDOW};
 
 /// A batch of which something passes.
 pub(super) struct Passed {
@@ -92,4 +91,30 @@ pub(super) fn ones(mut bits: u128) -> impl Iterator<Item = usize> {
         bits &= bits - 1;
         Some(nth)
     })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::vectors;
+
+    /// All that passes in `hay`, batch by batch, on which vectors of each kind must agree.
+    pub(in crate::searcher) fn all_passed<const STRIDE: usize>(
+        class: impl Class,
+        hay: &[u8],
+    ) -> Vec<usize> {
+        let (mut at, mut found) = (0, Vec::new());
+        loop {
+            let [first, others @ ..] = vectors::all(|| Next::<STRIDE, _> { class, hay, at });
+            for other in others {
+                assert_eq!((first.at, first.steps), (other.at, other.steps));
+            }
+            if first.steps == 0 {
+                return found;
+            }
+            let step = class.step(STRIDE);
+            found.extend(ones(first.steps.into()).map(|nth| first.at + nth * step));
+            at = first.at + class.bytes(STRIDE);
+        }
+    }
 }

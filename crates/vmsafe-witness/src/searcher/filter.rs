@@ -16,7 +16,6 @@ const MOST_BITS: usize = 1 << 23;
 const LEAST_BITS_EACH: usize = 5;
 
 /// A Bloom filter that looks at one word only. It holds hashes, no byte of a pattern.
-///
 pub(super) struct Filter {
     words: Box<[u64]>,
     key: u64,
@@ -278,9 +277,16 @@ mod tests {
                 reversed += usize::from(filter.passes_any(window.swap_bytes()));
                 capitals += usize::from(filter.passes_any(window ^ 0x20));
             }
+            let is_expected = |count, is_same| if is_same { count == 1000 } else { count <= 100 };
             let is_same_reversed = matches!(kind, Kind::Text | Kind::HalvesBothWays);
-            assert_eq!(reversed > 100, is_same_reversed, "{kind:?}: {reversed}");
-            assert_eq!(capitals > 100, kind == Kind::Text, "{kind:?}: {capitals}");
+            assert!(
+                is_expected(reversed, is_same_reversed),
+                "{kind:?}: {reversed}"
+            );
+            assert!(
+                is_expected(capitals, kind == Kind::Text),
+                "{kind:?}: {capitals}"
+            );
         }
     }
 

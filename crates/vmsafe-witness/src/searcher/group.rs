@@ -6,11 +6,11 @@ use super::batch::{Class, Next};
 use super::decoder::Decoder;
 use super::encoded::{BLOCK, Encoded};
 use super::filter::{Filter, Kind};
-use super::halves::{HALF_LEN, Halves};
+use super::halves::Halves;
 use super::pattern::{Patterns, STRIDES};
 use super::text::{BATCH, FIRST_BLOCK, Text};
 use super::whole::Whole;
-use super::windows::{WINDOW, Windows, load, repeated_byte};
+use super::windows::{HALF_LEN, WINDOW, Windows, load, repeated_byte};
 use super::{Compiled, Match};
 
 /// The blocks of a batch.

@@ -14,16 +14,13 @@ use pulp::{Simd, WithSimd};
 use super::batch::{Class, adjacent, bits};
 use super::filter::{Filter, HALF};
 use super::look_up::fastest_at_looking_up;
-use super::windows::WINDOW;
+use super::windows::{HALF_LEN, WINDOW};
 
 /// How many halves are looked at before the first branch.
 const KEYS: usize = 16;
 
-/// The bytes of a half.
-pub(super) const HALF_LEN: usize = WINDOW / 2;
-
-/// Halves of the windows of patterns that are no text and hold none of those that
-/// memory is filled with.
+/// Halves of the windows of patterns that are no text and hold none of those that memory is filled
+/// with.
 #[derive(Clone, Copy)]
 pub(super) struct Halves<'a, const BOTH_WAYS: bool> {
     pub(super) filter: &'a Filter,

@@ -51,10 +51,10 @@ static IS_WIDE_FASTER: LazyLock<bool> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::searcher::batch::{Class, ones};
+    use crate::searcher::batch::Class;
+    use crate::searcher::batch::tests::all_passed;
     use crate::searcher::filter::HALF;
     use crate::searcher::windows::load;
-    use crate::vectors;
 
     #[test]
     fn all_vectors_find_the_same() {
@@ -82,19 +82,7 @@ mod tests {
             expected.extend((beside != at).then_some(at));
         }
         let class = Halves::<false> { filter: &filter };
-        let mut found = Vec::new();
-        let mut at = 0;
-        loop {
-            let [first, others @ ..] = vectors::all(|| Next::<STRIDE, _> { class, hay, at });
-            for other in others {
-                assert_eq!((first.at, first.steps), (other.at, other.steps));
-            }
-            if first.steps == 0 {
-                break;
-            }
-            found.extend(ones(first.steps.into()).map(|nth| first.at + nth * step));
-            at = first.at + class.bytes(STRIDE);
-        }
+        let found = all_passed::<STRIDE>(class, hay);
         assert_eq!(found, expected, "every {step} bytes");
     }
 }

@@ -4,9 +4,8 @@ use core::ops::Range;
 
 use super::alphabet::Alphabet;
 use super::decoder::{Decoded, SHORTEST_DECODED};
-use super::halves::HALF_LEN;
 use super::parallel::{in_parallel, shares};
-use super::windows::WINDOW;
+use super::windows::{HALF_LEN, WINDOW};
 use super::{SHORTEST_ENCODED_FRAGMENT, Wanted};
 use crate::forms::{Forms, Word, each_in_digits, exact, wide, words_of_forms};
 use crate::hit::Form;

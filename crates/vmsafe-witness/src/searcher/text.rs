@@ -7,8 +7,7 @@ use super::alphabet::Alphabet;
 use super::batch::{Class, adjacent, bits, ones};
 use super::decoder::Decoder;
 use super::filter::Filter;
-use super::halves::HALF_LEN;
-use super::windows::{WINDOW, load};
+use super::windows::{HALF_LEN, WINDOW, load};
 use crate::vectors::widest;
 
 /// How many windows are looked at before the first branch, if they do not overlap.
@@ -243,9 +242,8 @@ fn runs_of_eight(bits: u128) -> u128 {
 mod tests {
     use super::*;
     use crate::masked::MaskStream;
-    use crate::searcher::batch::Next;
+    use crate::searcher::batch::tests::all_passed;
     use crate::searcher::filter::Kind;
-    use crate::vectors;
 
     #[test]
     fn one_bit_in_each_stride() {
@@ -284,19 +282,7 @@ mod tests {
             decoder: None,
             skip_zeros: true,
         };
-        let (mut at, mut found) = (0, Vec::new());
-        loop {
-            let hay = &hay[..];
-            let [first, others @ ..] = vectors::all(|| Next::<STRIDE, _> { class, hay, at });
-            for other in others {
-                assert_eq!((first.at, first.steps), (other.at, other.steps));
-            }
-            if first.steps == 0 {
-                break;
-            }
-            found.extend(ones(first.steps.into()).map(|nth| first.at + STRIDE * nth));
-            at = first.at + class.bytes(STRIDE);
-        }
+        let found = all_passed::<STRIDE>(class, &hay);
         let passes = |at: &usize| {
             let window = load(&hay[*at..]);
             alphabet.holds_bytes(window) && filter.passes_any(window)

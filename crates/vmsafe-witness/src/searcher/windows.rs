@@ -4,7 +4,6 @@
 use super::alphabet::Alphabet;
 use super::decoder::Decoded;
 use super::filter::{Filter, HALF, Kind, MANY_WINDOWS};
-use super::halves::HALF_LEN;
 use super::index::{Entries, Index};
 use super::parallel::{in_parallel, shares};
 use super::pattern::{Content, Pattern, Patterns};
@@ -13,6 +12,9 @@ use crate::masked::Masked;
 
 /// The bytes of a window.
 pub(super) const WINDOW: usize = 8;
+
+/// The bytes of half a window.
+pub(super) const HALF_LEN: usize = WINDOW / 2;
 
 /// How often a filter is made anew that lets pass what fills much of any disk.
 const ATTEMPTS: usize = 4;
