@@ -1,12 +1,15 @@
-//! S-expressions of libgcrypt, in memory and in files: any numbers, of any length.
+//! S-expressions of libgcrypt, in memory, in files and as text: any numbers, of any length.
 #![no_main]
 
 mod private_keys;
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (bool, Vec<(u8, u16, &[u8])>)| {
-    let (in_memory, numbers) = input;
+fuzz_target!(|input: (bool, Vec<(u8, u16, &[u8])>, &[u8])| {
+    let (in_memory, numbers, text) = input;
+    let point = b"(q #4011223344556677889900AABBCCDDEEFF11223344556677889900AABBCCDDEEFF#)";
+    private_keys::search(&[b"(private-key", text].concat());
+    private_keys::search(&[b"(private-key (ecc ", &point[..], text].concat());
     let mut bytes = Vec::new();
     for (name, len, content) in numbers {
         // Mostly the names that a key has, and lengths that are right.

@@ -200,8 +200,7 @@ impl<'a> Trial<'a> {
         let (expected, too_large) = split(upper / u128::from(self.prime[half - 1]));
         let fits = self.rest[half - 1].abs_diff(expected) <= 4 && too_large == 0;
         fits && is_product(
-            &reversed(place),
-            &self.other_prime(),
+            &[&reversed(place), &self.other_prime()],
             &self.modulus.big_endian,
         )
     }

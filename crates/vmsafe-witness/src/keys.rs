@@ -18,6 +18,8 @@ pub enum KeyKind {
     Rsa,
     /// DSA.
     Dsa,
+    /// ElGamal.
+    ElGamal,
     /// A curve of the NIST, brainpool or SEC families, for signatures or key agreement.
     Ec,
     /// Ed25519.
@@ -34,12 +36,13 @@ pub enum KeyKind {
 
 impl KeyKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Aes128,
         Self::Aes192,
         Self::Aes256,
         Self::Rsa,
         Self::Dsa,
+        Self::ElGamal,
         Self::Ec,
         Self::Ed25519,
         Self::Ed448,
@@ -57,6 +60,7 @@ impl KeyKind {
             Self::Aes256 => "aes-256",
             Self::Rsa => "rsa",
             Self::Dsa => "dsa",
+            Self::ElGamal => "elgamal",
             Self::Ec => "ec",
             Self::Ed25519 => "ed25519",
             Self::Ed448 => "ed448",
@@ -92,13 +96,14 @@ pub enum KeyForm {
     DecryptionScheduleSwapped,
     /// ASN.1 in DER: PKCS #1, PKCS #8 or SEC 1.
     Der,
-    /// The same, an OpenSSH or an OpenPGP key as text between `BEGIN` and `END`.
+    /// The same, or an OpenSSH key, as text from `BEGIN` to `END`; or a key of OpenPGP as text: the
+    /// first from `BEGIN` to its last digit, each other from its first.
     Pem,
     /// The binary format of OpenSSH.
     OpenSsh,
     /// A packet of OpenPGP.
     OpenPgp,
-    /// An S-expression, as libgcrypt keeps a key in memory or writes it to a file.
+    /// An S-expression, as libgcrypt keeps a key in memory and GnuPG writes it to a file.
     Expression,
     /// The text of an identity of age.
     AgeIdentity,

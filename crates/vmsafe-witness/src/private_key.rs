@@ -1,8 +1,8 @@
 //! Finds private keys that nobody named, by their formats.
 //!
 //! Each format has a parser that accepts whole keys only; what it accepts is checked further where
-//! the format allows: an RSA modulus must be the product of the two primes, a checksum must be
-//! right. A key that is encrypted under a passphrase is no finding.
+//! the format allows: an RSA modulus must be the product of the primes, a checksum must be right. A
+//! key that is encrypted under a passphrase is no finding.
 
 mod age;
 mod der;
@@ -17,12 +17,16 @@ mod residue;
 #[cfg(test)]
 mod tests;
 
-use crate::keys::{Fingerprint, KeyForm, KeyHit, KeyKind};
+use core::cmp::Reverse;
+use std::collections::HashMap;
+
+use crate::keys::{Fingerprint, KeyHit, KeyKind};
 
 pub(crate) use public::public_modulus;
 pub(crate) use residue::is_product;
 
 use markers::{Format, sweep};
+use residue::strip;
 
 /// How many bytes two adjacent pieces must share so that no key is lost between them: more than an
 /// RSA key of 16384 bits takes as text.
@@ -42,64 +46,61 @@ impl Recognised {
         Self {
             len,
             kind,
-            fingerprint: Fingerprint::of(identity),
+            // Some forms write a number as long as it can become, and some as short as it is.
+            fingerprint: Fingerprint::of(strip(identity)),
         }
     }
 }
 
-/// The private keys in `hay`, by rising offset. One inside another (PKCS #1 inside PKCS #8, for
-/// example) is the same key and not told again.
+/// The private keys in `hay`, by rising offset. The same key inside another (PKCS #1 inside
+/// PKCS #8, for example) is not told again.
 pub(crate) fn find_private_keys(base_offset: u64, hay: &[u8]) -> Vec<KeyHit> {
     let mut found = Vec::new();
     sweep(hay, &mut |marker, at| {
-        if let Some((start, form, key)) = recognise(hay, marker.format, at) {
-            found.push(KeyHit {
-                offset: base_offset + start as u64,
-                len: key.len as u64,
-                kind: key.kind,
-                form,
-                matching: key.len as u64,
-                fingerprint: key.fingerprint,
-            });
-        }
+        let keys = recognise(hay, marker.format, at);
+        found.extend(keys.into_iter().map(|(start, key)| KeyHit {
+            offset: base_offset + start as u64,
+            len: key.len as u64,
+            kind: key.kind,
+            form: marker.format.form(),
+            matching: key.len as u64,
+            fingerprint: key.fingerprint,
+        }));
     });
-    found.sort_unstable_by_key(|key| (key.offset, core::cmp::Reverse(key.len), key.form));
-    let mut reached = 0;
+    found.sort_unstable_by_key(|key| (key.offset, Reverse(key.len), key.form));
+    // Another key inside one is told: whoever wrote the outer one may have left room for it.
+    let mut reached = HashMap::new();
     found.retain(|key| {
-        let inside = key.end() <= reached;
-        reached = reached.max(key.end());
+        let reached = reached.entry(key.fingerprint).or_insert(0);
+        let inside = key.end() <= *reached;
+        *reached = key.end().max(*reached);
         !inside
     });
     found
 }
 
-/// The key that a marker at `at` belongs to: where it begins, its form, and what it is.
-fn recognise(hay: &[u8], format: Format, at: usize) -> Option<(usize, KeyForm, Recognised)> {
-    let (start, form, key) = match format {
+/// The keys that a marker at `at` belongs to, and where each begins.
+fn recognise(hay: &[u8], format: Format, at: usize) -> Vec<(usize, Recognised)> {
+    let here = |key: Recognised| (at, key);
+    let one = match format {
         Format::Der => {
             // Behind the tag of the sequence its length takes one, two or three bytes.
             let starts = [2, 3, 4]
                 .iter()
                 .filter_map(|header| at.checked_sub(*header));
             let at_start = |start| Some((start, der::recognise(&hay[start..])?));
-            let (start, key) = starts.into_iter().find_map(at_start)?;
-            (start, KeyForm::Der, key)
+            starts.into_iter().find_map(at_start)
         }
-        Format::Pem => (at, KeyForm::Pem, pem::recognise(&hay[at..])?),
-        Format::OpenSsh => (at, KeyForm::OpenSsh, openssh::recognise(&hay[at..])?),
-        Format::OpenPgpExponent => {
-            let (start, key) = openpgp::around_exponent(hay, at)?;
-            (start, KeyForm::OpenPgp, key)
+        Format::Pem => {
+            let mut keys = pem::recognise(&hay[at..]);
+            keys.iter_mut().for_each(|(start, _)| *start += at);
+            return keys;
         }
-        Format::OpenPgpCurve => {
-            let (start, key) = openpgp::around_curve(hay, at)?;
-            (start, KeyForm::OpenPgp, key)
-        }
-        Format::Expression => {
-            let key = expression::recognise(&hay[at..])?;
-            (at, KeyForm::Expression, key)
-        }
-        Format::Age => (at, KeyForm::AgeIdentity, age::recognise(&hay[at..])?),
+        Format::OpenSsh => openssh::recognise(&hay[at..]).map(here),
+        Format::OpenPgpExponent => openpgp::around_exponent(hay, at),
+        Format::OpenPgpCurve => openpgp::around_curve(hay, at),
+        Format::Expression => expression::recognise(hay, at).map(here),
+        Format::Age => age::recognise(&hay[at..]).map(here),
     };
-    Some((start, form, key))
+    one.into_iter().collect()
 }

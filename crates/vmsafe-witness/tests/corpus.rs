@@ -173,6 +173,12 @@ fn plant_private_keys(planted: &mut Planted) {
         if !name.starts_with("encrypted") {
             planted.keys.insert((place, kind(&name), KeyForm::Pem));
         }
+        // The one ring among them that has a second key: where that begins in the text.
+        if name == "openpgp-ed25519" {
+            planted
+                .keys
+                .insert((place + 400, KeyKind::X25519, KeyForm::Pem));
+        }
     }
 }
 

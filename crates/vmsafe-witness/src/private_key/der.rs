@@ -1,5 +1,7 @@
 //! Private keys in DER: PKCS #1 (RSA), the like for DSA, SEC 1 (EC) and PKCS #8 (any).
 
+use zeroize::Zeroizing;
+
 use super::Recognised;
 use super::residue::{is_product, strip};
 use crate::keys::KeyKind;
@@ -11,7 +13,7 @@ const OBJECT: u8 = 0x06;
 pub(super) const SEQUENCE: u8 = 0x30;
 
 /// An RSA modulus below this length, in bytes, is a toy.
-const SHORTEST_MODULUS: usize = 64;
+pub(super) const SHORTEST_MODULUS: usize = 64;
 
 /// The key that begins at the start of `bytes`.
 pub(super) fn recognise(bytes: &[u8]) -> Option<Recognised> {
@@ -21,35 +23,54 @@ pub(super) fn recognise(bytes: &[u8]) -> Option<Recognised> {
     let (kind, identity) = pkcs1(content)
         .or_else(|| sec1(content))
         .or_else(|| pkcs8(content))?;
+    if kind == KeyKind::X25519 {
+        // Its lowest byte comes first here, and last wherever else it is a number.
+        let number: Vec<u8> = identity.iter().rev().copied().collect();
+        return Some(Recognised::new(len, kind, &Zeroizing::new(number)));
+    }
     Some(Recognised::new(len, kind, identity))
 }
 
 type Key<'a> = (KeyKind, &'a [u8]);
 
-/// `SEQUENCE { 0, n, e, d, p, q, … }`, or `SEQUENCE { 0, p, q, g, y, x }` for DSA.
+/// `SEQUENCE { 0, n, e, d, p, q, … }`, `SEQUENCE { 1, n, e, d, p, q, …, others }` if there are more
+/// than two primes, or `SEQUENCE { 0, p, q, g, y, x }` for DSA.
 fn pkcs1(content: &[u8]) -> Option<Key<'_>> {
     let mut reader = Reader { bytes: content };
-    if reader.take(INTEGER)? != [0] {
-        return None;
-    }
+    let version = reader.take(INTEGER)?;
     let numbers: Vec<&[u8]> = core::iter::from_fn(|| reader.positive()).take(9).collect();
-    match numbers[..] {
-        [n, _, _, p, q, _, _, _] => rsa(n, p, q),
-        [p, q, _, y, x] => {
-            let sizes_fit = matches!(q.len(), 20 | 28 | 32)
-                && matches!(p.len(), 128 | 256 | 384)
-                && y.len() <= p.len()
-                && (8..=q.len()).contains(&x.len());
-            (sizes_fit && reader.bytes.is_empty()).then_some((KeyKind::Dsa, x))
+    match (version, &numbers[..]) {
+        ([0], &[n, _, _, p, q, _, _, _]) => rsa(n, &[p, q]),
+        ([1], &[n, _, _, p, q, _, _, _]) => {
+            let mut primes = vec![p, q];
+            let mut others = Reader {
+                bytes: reader.take(SEQUENCE)?,
+            };
+            while let Some(other) = others.take(SEQUENCE) {
+                primes.push(Reader { bytes: other }.positive()?);
+            }
+            rsa(n, &primes)
+        }
+        ([0], &[p, q, _, y, x]) => {
+            let fits = is_dsa(p, q, y, x) && reader.bytes.is_empty();
+            fits.then_some((KeyKind::Dsa, x))
         }
         _ => None,
     }
 }
 
 /// An RSA key is known by its modulus; that it is one, by its factors.
-pub(super) fn rsa<'a>(n: &'a [u8], p: &[u8], q: &[u8]) -> Option<Key<'a>> {
+pub(super) fn rsa<'a>(n: &'a [u8], primes: &[&[u8]]) -> Option<Key<'a>> {
     let n = strip(n);
-    (n.len() >= SHORTEST_MODULUS && is_product(p, q, n)).then_some((KeyKind::Rsa, n))
+    (n.len() >= SHORTEST_MODULUS && is_product(primes, n)).then_some((KeyKind::Rsa, n))
+}
+
+/// Whether these are of the sizes that DSA knows.
+pub(super) fn is_dsa(p: &[u8], q: &[u8], y: &[u8], x: &[u8]) -> bool {
+    matches!(q.len(), 20 | 28 | 32)
+        && matches!(p.len(), 128 | 256 | 384)
+        && y.len() <= p.len()
+        && (8..=q.len()).contains(&x.len())
 }
 
 /// `SEQUENCE { 1, private key, [0] curve, [1] public key }`.
@@ -61,31 +82,35 @@ fn sec1(content: &[u8]) -> Option<Key<'_>> {
     let scalar = reader.take(OCTET_STRING)?;
     let curve = reader.take(0xa0);
     let public = reader.take(0xa1);
-    let sized = |scalar: &[u8], curve: Option<&[u8]>| {
-        curve.is_none_or(|curve| scalar_len(curve).is_none_or(|len| scalar.len() == len))
-    };
     let curve = match curve {
-        Some(curve) => Some(Reader { bytes: curve }.take(OBJECT)?),
+        Some(curve) => Some(Reader { bytes: curve }.curve()?),
         None => None,
     };
     // Without a curve and a public key these would be few bytes to go by.
     let public = public.and_then(|public| Reader { bytes: public }.take(BIT_STRING));
     let point_fits = match public {
-        Some(&[0, 4, ref point @ ..]) => point.len() == 2 * scalar.len(),
-        Some(&[0, 2 | 3, ref point @ ..]) => point.len() == scalar.len(),
+        Some(&[0, 4, ref point @ ..]) => is_scalar(scalar, Some(point.len() / 2)),
+        Some(&[0, 2 | 3, ref point @ ..]) => is_scalar(scalar, Some(point.len())),
         Some(_) => false,
         None => curve.is_some(),
     };
-    let fits = point_fits
-        && (16..=66).contains(&scalar.len())
-        && sized(scalar, curve)
-        && varied(scalar)
-        && reader.bytes.is_empty();
-    fits.then_some((KeyKind::Ec, strip(scalar)))
+    let fits =
+        point_fits && is_scalar(scalar, curve.and_then(field_len)) && reader.bytes.is_empty();
+    fits.then_some((KeyKind::Ec, scalar))
 }
 
-/// The bytes of a scalar of a named curve, if we know it.
-fn scalar_len(curve: &[u8]) -> Option<usize> {
+/// Whether this may be the scalar of a key of a curve whose coordinates take so many bytes.
+///
+/// The number of points takes a byte more or less than they on some curves, and some programs leave
+/// out zeros that a scalar begins with.
+fn is_scalar(scalar: &[u8], field_len: Option<usize>) -> bool {
+    (16..=72).contains(&scalar.len())
+        && field_len.is_none_or(|len| (len.saturating_sub(3)..=len + 1).contains(&scalar.len()))
+        && varied(scalar)
+}
+
+/// The bytes of a coordinate on a named curve, if we know it.
+fn field_len(curve: &[u8]) -> Option<usize> {
     Some(match curve {
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7] => 32,
         [0x2b, 0x81, 4, 0, 0x22] => 48,
@@ -106,6 +131,14 @@ fn pkcs8(content: &[u8]) -> Option<Key<'_>> {
     };
     let object = algorithm.take(OBJECT)?;
     let key = reader.take(OCTET_STRING)?;
+    // Attributes and a public key, and nothing that would be no part of the key.
+    while [0xa0, 0x81, 0xa1]
+        .iter()
+        .any(|tag| reader.take(*tag).is_some())
+    {}
+    if !reader.bytes.is_empty() {
+        return None;
+    }
     let edwards = |kind, len| {
         let raw = Reader { bytes: key }.take(OCTET_STRING)?;
         (raw.len() == len && varied(raw)).then_some((kind, raw))
@@ -115,7 +148,7 @@ fn pkcs8(content: &[u8]) -> Option<Key<'_>> {
             pkcs1(Reader { bytes: key }.take(SEQUENCE)?)
         }
         [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1] => {
-            let curve = algorithm.take(OBJECT)?;
+            let curve = algorithm.curve()?;
             pkcs8_ec(Reader { bytes: key }.take(SEQUENCE)?, curve)
         }
         [0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1] => {
@@ -135,11 +168,8 @@ fn pkcs8_ec<'a>(content: &'a [u8], curve: &[u8]) -> Option<Key<'a>> {
     let mut reader = Reader { bytes: content };
     let version = reader.take(INTEGER)?;
     let scalar = reader.take(OCTET_STRING)?;
-    let len_fits = match scalar_len(curve) {
-        Some(len) => scalar.len() == len,
-        None => (16..=66).contains(&scalar.len()),
-    };
-    (version == [1] && len_fits && varied(scalar)).then_some((KeyKind::Ec, strip(scalar)))
+    let fits = version == [1] && is_scalar(scalar, field_len(curve));
+    fits.then_some((KeyKind::Ec, scalar))
 }
 
 /// Whether these may be the bytes of a secret.
@@ -181,6 +211,11 @@ impl<'a> Reader<'a> {
         let (content, rest) = rest.split_at_checked(len)?;
         self.bytes = rest;
         Some(content)
+    }
+
+    /// The name of a curve, or what is told of one that is not named.
+    fn curve(&mut self) -> Option<&'a [u8]> {
+        self.take(OBJECT).or_else(|| self.take(SEQUENCE))
     }
 
     /// The next element as a positive number without its leading zero.

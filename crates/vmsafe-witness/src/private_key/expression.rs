@@ -3,10 +3,15 @@
 //! ```text
 //! in a file    (1:n257:…)(1:e3:…)(1:d256:…)(1:p129:…)(1:q129:…)
 //! in memory    3 1 1 0 'n' 1 257 … 4   3 1 1 0 'e' 1 3 … 4   …      lengths in two bytes
+//! as text      (private-key (rsa (n #00C5…#) (e #010001#) …)        spaces and line ends anywhere
 //! ```
 //!
-//! `gpg-agent` leaves the second kind behind. An RSA key is read from its modulus on, one of a
-//! curve from its public point on; what stands before these names the algorithm only.
+//! `gpg-agent` leaves the second kind behind, and keeps keys in files as the third. An RSA key is
+//! read from its modulus on, one of a curve from its public point on; what stands before these
+//! names the algorithm only.
+
+use base16ct::mixed;
+use zeroize::Zeroizing;
 
 use super::Recognised;
 use super::der::{rsa, varied};
@@ -17,13 +22,31 @@ use crate::keys::KeyKind;
 pub(super) const IN_MEMORY: &[u8] = &[3, 1, 1, 0];
 /// The same in a file.
 pub(super) const IN_FILE: &[u8] = b"(1:";
+/// What a key as text begins with; one under a passphrase begins otherwise.
+pub(super) const AS_TEXT: &[u8] = b"(private-key";
 
-/// The key whose modulus or public point is the first of the numbers that `bytes` begins with.
-pub(super) fn recognise(bytes: &[u8]) -> Option<Recognised> {
+/// Among what stands before the point of an X25519 key.
+const MONTGOMERY: &[u8] = b"djb-tweak";
+/// How near.
+const NEAR: usize = 64;
+
+/// The key as text that begins at `at`, or the one whose modulus or public point does.
+pub(super) fn recognise(hay: &[u8], at: usize) -> Option<Recognised> {
+    let bytes = &hay[at..];
+    if bytes.starts_with(AS_TEXT) {
+        return from_text(bytes);
+    }
+    let before = &hay[at.saturating_sub(NEAR)..at];
+    let mut is_named = before.windows(MONTGOMERY.len());
+    from_numbers(bytes, is_named.any(|part| part == MONTGOMERY))
+}
+
+/// The key whose numbers `bytes` begins with.
+fn from_numbers(bytes: &[u8], is_montgomery: bool) -> Option<Recognised> {
     let mut reader = Reader { bytes };
     let (kind, identity) = match bytes.get(IN_FILE.len()..IN_MEMORY.len() + 1)? {
         [b'n', _] | [_, b'n'] => rsa_from_modulus(&mut reader)?,
-        [b'q', _] | [_, b'q'] => curve_from_point(&mut reader)?,
+        [b'q', _] | [_, b'q'] => curve_from_point(&mut reader, is_montgomery)?,
         _ => return None,
     };
     Some(Recognised::new(
@@ -38,20 +61,105 @@ fn rsa_from_modulus<'a>(reader: &mut Reader<'a>) -> Option<(KeyKind, &'a [u8])> 
     reader.number(b'e')?;
     reader.number(b'd')?;
     let (p, q) = (reader.number(b'p')?, reader.number(b'q')?);
-    rsa(n, p, q)
+    rsa(n, &[p, q])
 }
 
 /// A point is 0x40 and a coordinate on Edwards's and Montgomery's curves, else 4 and both.
-fn curve_from_point<'a>(reader: &mut Reader<'a>) -> Option<(KeyKind, &'a [u8])> {
+fn curve_from_point<'a>(
+    reader: &mut Reader<'a>,
+    is_montgomery: bool,
+) -> Option<(KeyKind, &'a [u8])> {
     let point = reader.number(b'q')?;
     let scalar = reader.number(b'd')?;
     let secret = strip(scalar);
     let kind = match (point.first()?, point.len()) {
-        (0x40, 33) if scalar.len() == 32 => KeyKind::Ed25519,
-        (4, len @ (65 | 97 | 133)) if secret.len() <= len / 2 => KeyKind::Ec,
+        (0x40, 33) if scalar.len() <= 33 && is_montgomery => KeyKind::X25519,
+        (0x40, 33) if scalar.len() <= 33 => KeyKind::Ed25519,
+        // A coordinate and its like, of 160 to 576 bits.
+        (4, 41..=145) if point.len() % 2 == 1 && secret.len() <= point.len() / 2 => KeyKind::Ec,
         _ => return None,
     };
-    (secret.len() >= 16 && varied(&point[1..]) && varied(secret)).then_some((kind, secret))
+    let is_secret = (16..=72).contains(&secret.len()) && varied(secret);
+    (is_secret && varied(&point[1..])).then_some((kind, secret))
+}
+
+/// The key as text that `bytes` begins with.
+fn from_text(bytes: &[u8]) -> Option<Recognised> {
+    let mut text = Text {
+        bytes: &bytes[AS_TEXT.len()..bytes.len().min(super::OVERLAP)],
+    };
+    text.sign(b'(')?;
+    if !matches!(text.word()?, b"rsa" | b"ecc") {
+        return None;
+    }
+    let (mut numbers, mut is_montgomery) = (Vec::new(), false);
+    while text.sign(b'(').is_some() {
+        let name = text.word()?;
+        if let ([letter], Some(digits)) = (name, text.number()) {
+            numbers.push((*letter, digits));
+        }
+        while let Some(word) = text.word() {
+            is_montgomery |= word == MONTGOMERY;
+        }
+        text.sign(b')')?;
+    }
+    text.sign(b')')?;
+    let len = bytes.len().min(super::OVERLAP) - text.bytes.len();
+    let inner = from_numbers(&in_memory_form(&numbers)?, is_montgomery)?;
+    Some(Recognised { len, ..inner })
+}
+
+/// Names and digits of numbers, as they stand in memory.
+fn in_memory_form(numbers: &[(u8, &[u8])]) -> Option<Zeroizing<Vec<u8>>> {
+    let most = |(_, digits): &(u8, &[u8])| IN_MEMORY.len() + 5 + digits.len();
+    let mut form = Zeroizing::new(Vec::with_capacity(numbers.iter().map(most).sum()));
+    for (name, digits) in numbers {
+        let mut compact = Zeroizing::new(Vec::with_capacity(digits.len()));
+        compact.extend(digits.iter().filter(|digit| !digit.is_ascii_whitespace()));
+        let mut content = Zeroizing::new(vec![0; compact.len() / 2]);
+        let content = mixed::decode(&compact[..], &mut content).ok()?;
+        form.extend_from_slice(IN_MEMORY);
+        form.extend_from_slice(&[*name, 1]);
+        form.extend_from_slice(&u16::try_from(content.len()).ok()?.to_le_bytes());
+        form.extend_from_slice(content);
+        form.push(4);
+    }
+    Some(form)
+}
+
+/// Takes what stands in a text, one after the other, and passes over spaces and line ends.
+struct Text<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Text<'a> {
+    fn sign(&mut self, sign: u8) -> Option<()> {
+        self.bytes = self.bytes.trim_ascii_start().strip_prefix(&[sign])?;
+        Some(())
+    }
+
+    /// A name, of what names are made of or between quotation marks.
+    fn word(&mut self) -> Option<&'a [u8]> {
+        let bytes = self.bytes.trim_ascii_start();
+        if let Some(quoted) = bytes.strip_prefix(b"\"") {
+            let len = quoted.iter().take(NEAR).position(|byte| *byte == b'"')?;
+            self.bytes = &quoted[len + 1..];
+            return Some(&quoted[..len]);
+        }
+        let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-.".contains(byte);
+        let (word, rest) = bytes.split_at(bytes.iter().take_while(is_part).count());
+        self.bytes = rest;
+        (!word.is_empty()).then_some(word)
+    }
+
+    /// The digits between two signs, spaces and line ends among them.
+    fn number(&mut self) -> Option<&'a [u8]> {
+        let bytes = self.bytes.trim_ascii_start().strip_prefix(b"#")?;
+        let is_part = |byte: &&u8| byte.is_ascii_hexdigit() || byte.is_ascii_whitespace();
+        let (digits, rest) = bytes.split_at(bytes.iter().take_while(is_part).count());
+        self.bytes = rest.strip_prefix(b"#")?;
+        Some(digits)
+    }
 }
 
 /// Takes one number after the other, in either spelling.
@@ -143,15 +251,15 @@ mod tests {
         let print = crate::keys::Fingerprint::of(&number(N)[1..]);
         for spell in SPELLINGS {
             let bytes = key(spell);
-            let found = recognise(&[&bytes[..], b"and on"].concat()).unwrap();
+            let found = from_numbers(&[&bytes[..], b"and on"].concat(), false).unwrap();
             assert_eq!((found.len, found.kind), (bytes.len(), KeyKind::Rsa));
             assert_eq!(found.fingerprint, print);
             for len in 0..bytes.len() {
-                assert!(recognise(&bytes[..len]).is_none(), "{len}");
+                assert!(from_numbers(&bytes[..len], false).is_none(), "{len}");
             }
             let mut changed = bytes.clone();
             changed[20] ^= 1;
-            assert!(recognise(&changed).is_none());
+            assert!(from_numbers(&changed, false).is_none());
         }
     }
 
@@ -163,11 +271,14 @@ mod tests {
         for spell in SPELLINGS {
             for (point, kind) in [(&point, KeyKind::Ed25519), (&both, KeyKind::Ec)] {
                 let key = [spell(b'q', point), spell(b'd', &number(N)[1..33])].concat();
-                assert_eq!(recognise(&key).map(|found| found.kind), Some(kind));
+                assert_eq!(
+                    from_numbers(&key, false).map(|found| found.kind),
+                    Some(kind)
+                );
                 let dull = [spell(b'q', point), spell(b'd', &[7; 32])].concat();
-                assert!(recognise(&dull).is_none());
+                assert!(from_numbers(&dull, false).is_none());
                 let other = [spell(b'q', &point[1..]), spell(b'd', &number(N)[1..33])].concat();
-                assert!(recognise(&other).is_none());
+                assert!(from_numbers(&other, false).is_none());
             }
         }
     }

@@ -7,6 +7,7 @@ use pulp::bytemuck::{cast, cast_slice, pod_read_unaligned};
 use pulp::{Arch, NullaryFnOnce, Scalar256b};
 
 use super::nibbles::Nibbles;
+use crate::keys::KeyForm;
 
 /// Bytes that a format cannot do without.
 #[derive(Debug)]
@@ -29,6 +30,20 @@ pub(super) enum Format {
     Age,
 }
 
+impl Format {
+    /// The form of a key that is found by it.
+    pub(super) fn form(self) -> KeyForm {
+        match self {
+            Self::Der => KeyForm::Der,
+            Self::Pem => KeyForm::Pem,
+            Self::OpenSsh => KeyForm::OpenSsh,
+            Self::OpenPgpExponent | Self::OpenPgpCurve => KeyForm::OpenPgp,
+            Self::Expression => KeyForm::Expression,
+            Self::Age => KeyForm::AgeIdentity,
+        }
+    }
+}
+
 const fn marker(bytes: &'static [u8], pair: usize, format: Format) -> Marker {
     Marker {
         bytes,
@@ -37,7 +52,7 @@ const fn marker(bytes: &'static [u8], pair: usize, format: Format) -> Marker {
     }
 }
 
-const MARKERS: [Marker; 11] = [
+const MARKERS: [Marker; 13] = [
     // The version of a key: an integer of one byte, 0 or 1.
     marker(&[2, 1, 0], 0, Format::Der),
     marker(&[2, 1, 1], 0, Format::Der),
@@ -52,8 +67,10 @@ const MARKERS: [Marker; 11] = [
         Format::OpenPgpCurve,
     ),
     marker(&[0x2b, 0x81, 4, 0], 0, Format::OpenPgpCurve),
+    marker(&[0x2b, 0x24, 3, 3, 2, 8, 1, 1], 0, Format::OpenPgpCurve),
     marker(super::expression::IN_MEMORY, 0, Format::Expression),
     marker(super::expression::IN_FILE, 1, Format::Expression),
+    marker(super::expression::AS_TEXT, 8, Format::Expression),
     marker(super::age::PREFIX, 10, Format::Age),
 ];
 
@@ -69,10 +86,11 @@ const fn class(firsts: &'static [u8], seconds: &'static [u8]) -> Class {
 
 /// All pairs of the markers. The bytes of a class agree in one of their halves, so that the tables
 /// hold no other pair.
-const CLASSES: [Class; 6] = [
+const CLASSES: [Class; 7] = [
     class(&[2, 3, 6], &[1]),
     class(&[0x11], &[1]),
     class(&[0x2b], &[0x81]),
+    class(&[0x2b], &[0x24]),
     class(b"1", b":"),
     class(b"-", b"B"),
     class(b"-", b"Kk"),

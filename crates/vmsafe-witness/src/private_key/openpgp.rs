@@ -4,31 +4,57 @@
 //! header | 4 | time (4) | algorithm | public part | 0 | secret part | sum (2)
 //! ```
 
+use memchr::memchr_iter;
+
 use super::Recognised;
-use super::der::rsa;
+use super::der::{SHORTEST_MODULUS, is_dsa, rsa};
 use crate::keys::KeyKind;
+
+const VERSION: u8 = 4;
+/// Version, time, algorithm and the length in bits stand before a modulus.
+const PUBLIC: usize = 8;
+/// Of 8192 bits.
+const LONGEST_MODULUS: usize = 1024;
 
 /// The exponent 65537 as such a packet writes it, behind the modulus.
 pub(super) const EXPONENT: [u8; 5] = [0, 17, 1, 0, 1];
 
+/// A packet of a key that is longer holds none that is in use.
+const LONGEST: usize = 1 << 16;
+
+/// The keys in the open among the packets that `bytes` begins with, and where each begins.
+pub(super) fn keys(bytes: &[u8]) -> impl Iterator<Item = (usize, Recognised)> {
+    let mut at = 0;
+    let mut packets = core::iter::from_fn(move || {
+        let start = at;
+        let rest = bytes.get(start..)?;
+        at = at.checked_add(Header::at_start(rest)?.end()?)?;
+        Some((start, rest))
+    });
+    core::iter::from_fn(move || {
+        packets.find_map(|(start, packet)| Some((start, recognise(packet)?)))
+    })
+}
+
 /// The key packet that begins at the start of `bytes`.
-pub(super) fn recognise(bytes: &[u8]) -> Option<Recognised> {
-    let (header, len) = header_of(bytes)?;
-    let body = bytes
-        .get(header..header + len)
-        .filter(|body| body.first() == Some(&4))?;
-    let (kind, identity) = read_body(body)?;
-    Some(Recognised::new(header + len, kind, identity))
+fn recognise(bytes: &[u8]) -> Option<Recognised> {
+    let header = Header::at_start(bytes).filter(Header::is_of_key)?;
+    let end = header.end()?;
+    let (kind, identity) = read_body(bytes.get(header.len..end)?)?;
+    Some(Recognised::new(end, kind, identity))
 }
 
 /// The key packet in whose modulus the exponent at `at` follows.
 pub(super) fn around_exponent(hay: &[u8], at: usize) -> Option<(usize, Recognised)> {
-    (64..=1024).find_map(|len| {
-        // Version, time, algorithm and the length in bits stand before the modulus.
-        let bits_at = at.checked_sub(len + 2)?;
+    let bodies = at.saturating_sub(LONGEST_MODULUS + PUBLIC)
+        ..at.saturating_sub(SHORTEST_MODULUS + PUBLIC - 1);
+    // The version that a body begins with is rare, where lengths to try are many.
+    memchr_iter(VERSION, &hay[bodies.clone()]).find_map(|nth| {
+        let body = bodies.start + nth;
+        let bits_at = body + PUBLIC - 2;
         let bits = usize::from(u16::from_be_bytes([hay[bits_at], hay[bits_at + 1]]));
-        (bits.div_ceil(8) == len)
-            .then(|| with_body_at(hay, bits_at.checked_sub(6)?))
+        (body + PUBLIC + bits.div_ceil(8) == at)
+            .then(|| with_body_at(hay, body))
             .flatten()
     })
 }
@@ -40,76 +66,150 @@ pub(super) fn around_curve(hay: &[u8], at: usize) -> Option<(usize, Recognised)>
 
 /// The packet whose body, behind one of the possible headers, begins at `body`.
 fn with_body_at(hay: &[u8], body: usize) -> Option<(usize, Recognised)> {
-    if *hay.get(body)? != 4 {
+    if *hay.get(body)? != VERSION {
         return None;
     }
     [2, 3, 5, 6].iter().find_map(|&header| {
         let start = body.checked_sub(header)?;
-        let (header_len, len) = header_of(&hay[start..])?;
-        let packet = hay.get(body..body + len).filter(|_| header_len == header)?;
-        let (kind, identity) = read_body(packet)?;
-        Some((start, Recognised::new(header + len, kind, identity)))
+        let is_this = |found: &Header| found.len == header;
+        Header::at_start(&hay[start..]).filter(is_this)?;
+        Some((start, recognise(&hay[start..])?))
     })
 }
 
-/// The length of a secret-key or secret-subkey packet's header and of its body.
-fn header_of(bytes: &[u8]) -> Option<(usize, usize)> {
-    let wide = |raw: [u8; 4]| {
-        usize::try_from(u32::from_be_bytes(raw))
-            .ok()
-            .filter(|len| *len < 1 << 16)
-    };
-    Some(match *bytes {
-        [0x94 | 0x9c, len, ..] => (2, usize::from(len)),
-        [0x95 | 0x9d, high, low, ..] => (3, usize::from(u16::from_be_bytes([high, low]))),
-        [0x96 | 0x9e, a, b, c, d, ..] => (5, wide([a, b, c, d])?),
-        [0xc5 | 0xc7, len @ 0..192, ..] => (2, usize::from(len)),
-        [0xc5 | 0xc7, high @ 192..224, low, ..] => {
-            (3, ((usize::from(high) - 192) << 8) + usize::from(low) + 192)
-        }
-        [0xc5 | 0xc7, 255, a, b, c, d, ..] => (6, wide([a, b, c, d])?),
-        _ => return None,
-    })
+/// What a packet begins with.
+struct Header {
+    tag: u8,
+    /// Of the header itself.
+    len: usize,
+    body: usize,
+}
+
+impl Header {
+    /// None if the packet's length is not told, or told in parts.
+    fn at_start(bytes: &[u8]) -> Option<Self> {
+        let (len, body) = match *bytes {
+            [0x80..0xc0, ..] => Self::old(bytes)?,
+            [0xc0..=0xff, len @ 0..192, ..] => (2, usize::from(len)),
+            [0xc0..=0xff, high @ 192..224, low, ..] => {
+                (3, ((usize::from(high) - 192) << 8) + usize::from(low) + 192)
+            }
+            [0xc0..=0xff, 255, a, b, c, d, ..] => {
+                (6, usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?)
+            }
+            _ => return None,
+        };
+        let tag = match bytes[0] {
+            old @ ..0xc0 => old >> 2 & 15,
+            new => new & 63,
+        };
+        Some(Self { tag, len, body })
+    }
+
+    /// The lengths of a header in the old format and of its body.
+    fn old(bytes: &[u8]) -> Option<(usize, usize)> {
+        let (len_of_len, rest) = (1 << (bytes[0] & 3), &bytes[1..]);
+        let len = rest.get(..len_of_len).filter(|len| len.len() <= 4)?;
+        let add = |sum: usize, byte: &u8| sum << 8 | usize::from(*byte);
+        Some((1 + len_of_len, len.iter().fold(0, add)))
+    }
+
+    /// Whether it is that of a secret key or subkey.
+    fn is_of_key(&self) -> bool {
+        matches!(self.tag, 5 | 7) && self.body < LONGEST
+    }
+
+    /// Where the next packet begins.
+    fn end(&self) -> Option<usize> {
+        self.len.checked_add(self.body)
+    }
 }
 
 /// The kind of key, and what tells it from others.
 fn read_body(body: &[u8]) -> Option<(KeyKind, &[u8])> {
-    let algorithm = *body.get(5)?;
-    let mut reader = Reader { bytes: &body[6..] };
-    let public = match algorithm {
-        1..=3 => (reader.number()?, reader.number()?).0,
-        18 => (reader.short()?, reader.number()?, reader.short()?).0,
-        19 | 22 => (reader.short()?, reader.number()?).0,
-        _ => return None,
+    let [VERSION, _, _, _, _, algorithm, rest @ ..] = body else {
+        return None;
     };
+    let mut reader = Reader { bytes: rest };
+    let public = Public::read(*algorithm, &mut reader)?;
     // Anything but 0 says that the rest is encrypted.
     let secret = reader.bytes.strip_prefix(&[0])?;
     let (secret, sum) = secret.split_last_chunk::<2>()?;
-    let added = secret
-        .iter()
-        .fold(0_u16, |sum, byte| sum.wrapping_add(u16::from(*byte)));
-    if added != u16::from_be_bytes(*sum) {
-        return None;
-    }
     let mut reader = Reader { bytes: secret };
-    let key = if algorithm <= 3 {
-        let (_d, p, q, _u) = (
-            reader.number()?,
-            reader.number()?,
-            reader.number()?,
-            reader.number()?,
-        );
-        rsa(public, p, q)?
-    } else {
-        let scalar = reader.number()?;
-        let kind = match (algorithm, public) {
-            (22, _) => KeyKind::Ed25519,
-            (18, [0x2b, 6, 1, 4, 1, 0x97, ..]) => KeyKind::X25519,
-            _ => KeyKind::Ec,
+    let key = public.key(&mut reader)?;
+    let add = |sum: u16, byte: &u8| sum.wrapping_add(u16::from(*byte));
+    let is_whole =
+        reader.bytes.is_empty() && secret.iter().fold(0, add) == u16::from_be_bytes(*sum);
+    is_whole.then_some(key)
+}
+
+/// What of a key's public part the secret one is held against.
+enum Public<'a> {
+    Rsa {
+        n: &'a [u8],
+    },
+    ElGamal {
+        p: &'a [u8],
+    },
+    Dsa {
+        p: &'a [u8],
+        q: &'a [u8],
+        y: &'a [u8],
+    },
+    Curve(KeyKind),
+}
+
+impl<'a> Public<'a> {
+    fn read(algorithm: u8, reader: &mut Reader<'a>) -> Option<Self> {
+        Some(match algorithm {
+            1..=3 => {
+                let [n, _e] = reader.numbers()?;
+                Self::Rsa { n }
+            }
+            16 => {
+                let [p, _g, _y] = reader.numbers()?;
+                Self::ElGamal { p }
+            }
+            17 => {
+                let [p, q, _g, y] = reader.numbers()?;
+                Self::Dsa { p, q, y }
+            }
+            18 => {
+                let (curve, _point, _derivation) =
+                    (reader.short()?, reader.number()?, reader.short()?);
+                let is_x25519 = matches!(curve, [0x2b, 6, 1, 4, 1, 0x97, ..]);
+                Self::Curve(if is_x25519 {
+                    KeyKind::X25519
+                } else {
+                    KeyKind::Ec
+                })
+            }
+            19 | 22 => {
+                let (_curve, _point) = (reader.short()?, reader.number()?);
+                Self::Curve(if algorithm == 22 {
+                    KeyKind::Ed25519
+                } else {
+                    KeyKind::Ec
+                })
+            }
+            _ => return None,
+        })
+    }
+
+    fn key(self, secret: &mut Reader<'a>) -> Option<(KeyKind, &'a [u8])> {
+        if let Self::Rsa { n } = self {
+            let [_d, p, q, _u] = secret.numbers()?;
+            return rsa(n, &[p, q]);
+        }
+        let x = secret.number().filter(|x| x.len() >= 8)?;
+        let kind = match self {
+            Self::Dsa { p, q, y } => is_dsa(p, q, y, x).then_some(KeyKind::Dsa),
+            Self::ElGamal { p } => (p.len() >= SHORTEST_MODULUS).then_some(KeyKind::ElGamal),
+            Self::Curve(kind) => Some(kind),
+            Self::Rsa { .. } => None,
         };
-        (scalar.len() >= 8).then_some((kind, scalar))?
-    };
-    reader.bytes.is_empty().then_some(key)
+        Some((kind?, x))
+    }
 }
 
 struct Reader<'a> {
@@ -127,6 +227,14 @@ impl<'a> Reader<'a> {
         let leading = usize::try_from(first.leading_zeros()).ok()?;
         self.bytes = rest;
         (number.len() * 8 - leading == bits).then_some(number)
+    }
+
+    fn numbers<const COUNT: usize>(&mut self) -> Option<[&'a [u8]; COUNT]> {
+        let mut all = [&[][..]; COUNT];
+        for number in &mut all {
+            *number = self.number()?;
+        }
+        Some(all)
     }
 
     /// A length in one byte, then as many bytes.

@@ -34,7 +34,7 @@ fn private_part<'a>(private: &'a [u8], public_name: &[u8]) -> Option<(KeyKind, &
     let key = match name {
         b"ssh-rsa" => {
             let [n, _e, _d, _inverse, p, q] = reader.strings()?;
-            rsa(n, p, q)?
+            rsa(n, &[p, q])?
         }
         b"ssh-ed25519" => {
             let [public, secret] = reader.strings()?;
@@ -43,19 +43,19 @@ fn private_part<'a>(private: &'a [u8], public_name: &[u8]) -> Option<(KeyKind, &
         }
         b"ssh-dss" => {
             let [_p, _q, _g, _y, x] = reader.strings()?;
-            (KeyKind::Dsa, super::residue::strip(x))
+            (KeyKind::Dsa, x)
         }
         name if name.starts_with(b"ecdsa-sha2-") => {
             let [_curve, _point, scalar] = reader.strings()?;
-            (KeyKind::Ec, super::residue::strip(scalar))
+            (KeyKind::Ec, scalar)
         }
         _ => return None,
     };
     let _comment = reader.string()?;
-    let padded = (1..)
-        .zip(reader.bytes)
-        .all(|(expected, byte): (u8, _)| expected == *byte);
-    (padded && reader.bytes.len() < 256 && !key.1.is_empty()).then_some(key)
+    let padding = reader.bytes;
+    let is_padded =
+        padding.len() < 256 && (1..=u8::MAX).zip(padding).all(|(nth, byte)| nth == *byte);
+    (is_padded && !key.1.is_empty()).then_some(key)
 }
 
 /// Takes one field after the other: each a length in four bytes, then its content.

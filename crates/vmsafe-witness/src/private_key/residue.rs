@@ -2,20 +2,18 @@
 
 /// Two primes just below 2^63 and 2^62: a false equality passes both with a chance of 2^-125 at
 /// most for numbers that were not made to fool this check.
-const PRIMES: [u64; 2] = [(1 << 63) - 25, (1 << 62) - 57];
+const PRIMES: [u128; 2] = [(1 << 63) - 25, (1 << 62) - 57];
 
-/// Whether the product of the first two numbers is the third. All are big-endian.
-pub(crate) fn is_product(one: &[u8], other: &[u8], product: &[u8]) -> bool {
-    let one = strip(one);
-    let other = strip(other);
+/// Whether the product of the factors is this one. All are big-endian.
+pub(crate) fn is_product(factors: &[&[u8]], product: &[u8]) -> bool {
     let len = strip(product).len();
-    // A product is as long as its factors together, or one byte shorter.
-    let longest = one.len() + other.len();
-    let long_enough = len == longest || len + 1 == longest;
-    long_enough
+    let longest: usize = factors.iter().map(|factor| strip(factor).len()).sum();
+    // A product is as long as its factors together, or shorter by a byte for each but the first.
+    let is_long_enough = len <= longest && len + factors.len() > longest;
+    is_long_enough
         && PRIMES.iter().all(|&prime| {
-            let residues = u128::from(residue(one, prime)) * u128::from(residue(other, prime));
-            residues % u128::from(prime) == u128::from(residue(product, prime))
+            let times = |so_far, factor: &&[u8]| so_far * residue(factor, prime) % prime;
+            factors.iter().fold(1, times) == residue(product, prime)
         })
 }
 
@@ -25,11 +23,8 @@ pub(super) fn strip(number: &[u8]) -> &[u8] {
     &number[zeros..]
 }
 
-fn residue(number: &[u8], prime: u64) -> u64 {
-    let step = |rest: u64, byte: &u8| {
-        let next = (u128::from(rest) << 8 | u128::from(*byte)) % u128::from(prime);
-        u64::try_from(next).unwrap_or(0)
-    };
+fn residue(number: &[u8], prime: u128) -> u128 {
+    let step = |rest, byte: &u8| (rest << 8 | u128::from(*byte)) % prime;
     number.iter().fold(0, step)
 }
 
@@ -43,22 +38,23 @@ mod tests {
         let other = [0x00, 0xe1, 0xb3, 0x5d, 0x01];
         let product = u64::from_be_bytes([0, 0, 0, 0, 0, 0xc5, 0x11, 0x7f])
             * u64::from_be_bytes([0, 0, 0, 0, 0xe1, 0xb3, 0x5d, 0x01]);
-        assert!(is_product(&one, &other, &product.to_be_bytes()));
-        assert!(is_product(&other, &one, &product.to_be_bytes()));
-        assert!(!is_product(&one, &other, &(product + 2).to_be_bytes()));
-        assert!(!is_product(&[], &[], &[]) || strip(&[0]).is_empty());
+        assert!(is_product(&[&one, &other], &product.to_be_bytes()));
+        assert!(is_product(&[&other, &one], &product.to_be_bytes()));
+        assert!(!is_product(&[&one, &other], &(product + 2).to_be_bytes()));
         assert!(!is_product(
-            &[1],
-            &other,
+            &[&[1], &other],
             &[other.as_slice(), &[0; 4]].concat()
         ));
+        let third = [0x9d];
+        let longer = (u128::from(product) * 0x9d).to_be_bytes();
+        assert!(is_product(&[&one, &other, &third], &longer));
+        assert!(!is_product(&[&one, &other], &longer));
     }
 
     #[test]
     fn the_moduli_are_prime() {
         // Fermat's test to a few bases; both are known primes.
         for prime in PRIMES {
-            let prime = u128::from(prime);
             for base in [2_u128, 3, 5, 7, 11] {
                 let (mut power, mut square, mut left) = (1, base, prime - 1);
                 while left > 0 {

@@ -1,3 +1,4 @@
+use core::ops::Range;
 use std::fs;
 use std::path::PathBuf;
 
@@ -5,21 +6,28 @@ use base64ct::{Base64, Encoding};
 use proptest::prelude::*;
 
 use super::*;
+use crate::keys::KeyForm;
 use crate::masked::MaskStream;
 
-/// The keys that lie beside the tests, by the name of their file.
-fn fixtures() -> Vec<(String, Vec<u8>)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/keys");
+/// The files of a folder beside the tests, by their names without an ending.
+fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
-    let pem = entries.filter(|path| path.extension().is_some_and(|ending| ending == "pem"));
+    let files = entries.filter(|path| path.is_file() && !path.ends_with("README.md"));
     let name = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
-    let mut all: Vec<_> = pem
+    let mut all: Vec<_> = files
         .map(|path| (name(&path), fs::read(path).unwrap()))
         .collect();
     all.sort();
-    assert_eq!(all.len(), 30);
+    all
+}
+
+/// The keys that lie beside the tests: the usual ones first.
+fn fixtures() -> Vec<(String, Vec<u8>)> {
+    let all = [files("tests/keys"), files("tests/keys/more")].concat();
+    assert_eq!(all.len(), 50);
     all
 }
 
@@ -52,6 +60,12 @@ fn binary(pem: &[u8]) -> Vec<u8> {
     Base64::decode_vec(&digits).unwrap()
 }
 
+/// Where a key stands.
+fn place(key: &KeyHit) -> Range<usize> {
+    let at = |place| usize::try_from(place).unwrap();
+    at(key.offset)..at(key.end())
+}
+
 fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut masks = MaskStream::new(seed);
     (0..len.div_ceil(8))
@@ -64,9 +78,11 @@ fn noise(len: usize, seed: u64) -> Vec<u8> {
 fn finds_every_key_as_text() {
     for (name, pem) in open_keys() {
         let found = find_private_keys(10, &[&pem[..], b"and on"].concat());
-        assert_eq!(found.len(), 1, "{name}: {found:?}");
         let end = pem.iter().rposition(|byte| *byte == b'-').unwrap() + 1;
-        assert_eq!((found[0].offset, found[0].len), (10, end as u64), "{name}");
+        if !name.starts_with("openpgp") {
+            assert_eq!(found.len(), 1, "{name}: {found:?}");
+            assert_eq!((found[0].offset, found[0].len), (10, end as u64), "{name}");
+        }
         assert_eq!(
             (found[0].kind, found[0].form),
             (kind(&name), KeyForm::Pem),
@@ -116,6 +132,191 @@ fn finds_the_second_key_of_a_ring() {
 }
 
 #[test]
+fn each_open_key_of_a_ring_is_found_as_text_at_its_own_place() {
+    let expected: [(&str, &[KeyKind]); 4] = [
+        ("brainpool", &[KeyKind::Ec]),
+        ("dsa-elgamal", &[KeyKind::Dsa, KeyKind::ElGamal]),
+        // The first key of this ring is elsewhere.
+        ("subkey-alone", &[KeyKind::X25519]),
+        ("two-keys", &[KeyKind::Ed25519, KeyKind::X25519]),
+    ];
+    let rings = files("tests/keys/rings");
+    assert_eq!(rings.len(), expected.len());
+    for ((name, ring), (file, kinds)) in rings.iter().zip(expected) {
+        assert_eq!(name, file);
+        let found = find_private_keys(0, ring);
+        let in_bytes = find_private_keys(0, &binary(ring));
+        assert_eq!(found.len(), kinds.len(), "{name}: {found:?}");
+        for (key, kind) in found.iter().zip(kinds) {
+            assert_eq!((key.kind, key.form), (*kind, KeyForm::Pem), "{name}");
+            // Where no curve is named, text alone tells.
+            let same = |other: &&KeyHit| other.fingerprint == key.fingerprint;
+            let other = in_bytes.iter().find(same);
+            let has_marker = !matches!(kind, KeyKind::Dsa | KeyKind::ElGamal);
+            assert_eq!(other.is_some(), has_marker, "{name}");
+            let text = core::str::from_utf8(&ring[place(key)]).unwrap();
+            // Behind the blank line, if the key is the first.
+            let lines = text.rsplit("\n\n").next().unwrap_or(text).lines();
+            let digits: usize = lines.map(str::len).sum();
+            let bytes = other.map_or(digits * 3 / 4, |other| place(other).len());
+            assert!(digits.abs_diff(bytes * 4 / 3) <= 2, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_ring_that_is_longer_than_what_is_read_gives_the_keys_of_its_beginning() {
+    let (_, ring) = &files("tests/keys/rings")[3];
+    let text = String::from_utf8(ring.clone()).unwrap();
+    let expected = find_private_keys(0, ring);
+    // Until something else stands there, digits are read.
+    let (before, _) = text.split_once("\n=").unwrap();
+    let longer = [before, &"\nAAAA".repeat(OVERLAP)].concat();
+    assert_eq!(find_private_keys(0, longer.as_bytes()), expected);
+    assert_eq!(expected.len(), 2);
+}
+
+#[test]
+fn another_key_inside_one_is_told() {
+    let (_, pem) = open_keys()
+        .find(|(name, _)| name == "rsa-2048-pkcs8")
+        .unwrap();
+    let rsa = find_private_keys(0, &pem);
+    // A key of 46 bytes, in whose sequence there is room for 60,000 more.
+    let small = binary(
+        &open_keys()
+            .find(|(name, _)| name == "x25519-pkcs8")
+            .unwrap()
+            .1,
+    );
+    let around = |room: &[u8]| {
+        let len = u16::try_from(small.len() - 2 + room.len()).unwrap();
+        [&[0x30, 0x82][..], &len.to_be_bytes(), &small[2..], room].concat()
+    };
+    let padded = [&pem[..], &noise(60_000, 3)].concat();
+    let found = find_private_keys(0, &around(&padded));
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].fingerprint, rsa[0].fingerprint);
+    // As attributes of that key, it is inside it by right.
+    let attributes = |content: &[u8]| {
+        let len = u16::try_from(content.len()).unwrap();
+        [&[0xa0, 0x82][..], &len.to_be_bytes(), content].concat()
+    };
+    let found = find_private_keys(0, &around(&attributes(&pem)));
+    let kinds: Vec<KeyKind> = found.iter().map(|key| key.kind).collect();
+    assert_eq!(kinds, [KeyKind::X25519, KeyKind::Rsa]);
+}
+
+#[test]
+fn keys_of_gnupg_are_found_in_the_files_where_it_keeps_them() {
+    let expected = [
+        ("brainpoolp256r1", KeyKind::Ec),
+        ("brainpoolp512r1", KeyKind::Ec),
+        ("curve25519", KeyKind::X25519),
+        ("ed25519", KeyKind::Ed25519),
+        ("nistp256", KeyKind::Ec),
+        ("rsa", KeyKind::Rsa),
+    ];
+    let all = files("tests/keys/expressions");
+    assert_eq!(all.len(), expected.len());
+    for ((name, file), (expected, kind)) in all.iter().zip(expected) {
+        assert_eq!(name, expected);
+        let found = find_private_keys(0, file);
+        assert_eq!(found.len(), 1, "{name}: {found:?}");
+        assert_eq!((found[0].kind, found[0].form), (kind, KeyForm::Expression));
+        let place = place(&found[0]);
+        assert!(file[place.clone()].starts_with(b"(private-key"), "{name}");
+        assert!(file[place.clone()].ends_with(b")"), "{name}");
+        assert_eq!(find_private_keys(0, &file[..place.end - 1]), [], "{name}");
+        let protected =
+            String::from_utf8_lossy(file).replace("(private-key", "(protected-private-key");
+        assert_eq!(find_private_keys(0, protected.as_bytes()), [], "{name}");
+    }
+}
+
+#[test]
+fn a_number_has_the_same_fingerprint_whichever_byte_comes_first_and_with_zeros_or_without() {
+    let pkcs8 = |object: u8, key: &[u8]| {
+        let head = base16ct::lower::decode_vec("302e020100300506032b656e04220420").unwrap();
+        let mut bytes = [&head[..], key].concat();
+        bytes[11] = object;
+        find_private_keys(0, &bytes)
+    };
+    let text = |flag: &str, key: &[u8]| {
+        let point = base16ct::upper::encode_string(&noise(32, 5));
+        let key = base16ct::upper::encode_string(key);
+        let text = format!("(private-key (ecc (flags {flag})(q #40{point}#)(d #{key}#)))");
+        find_private_keys(0, text.as_bytes())
+    };
+    let mut key = noise(32, 6);
+    for first in [key[0], 0] {
+        key[0] = first;
+        let [one] = pkcs8(0x70, &key)[..] else {
+            panic!("{first}")
+        };
+        let [other] = text("eddsa", &key)[..] else {
+            panic!("{first}")
+        };
+        assert_eq!((one.kind, other.kind), (KeyKind::Ed25519, KeyKind::Ed25519));
+        assert_eq!(one.fingerprint, other.fingerprint);
+        let reversed: Vec<u8> = key.iter().rev().copied().collect();
+        let [one] = pkcs8(0x6e, &reversed)[..] else {
+            panic!("{first}")
+        };
+        let [other] = text("djb-tweak", &key)[..] else {
+            panic!("{first}")
+        };
+        assert_eq!((one.kind, other.kind), (KeyKind::X25519, KeyKind::X25519));
+        assert_eq!(one.fingerprint, other.fingerprint);
+    }
+}
+
+#[test]
+fn an_openssh_key_may_be_padded_as_far_as_a_byte_counts() {
+    let (_, pem) = open_keys()
+        .find(|(name, _)| name == "openssh-ed25519")
+        .unwrap();
+    let bytes = binary(&pem);
+    let count = bytes.iter().rev().zip(bytes.iter().rev().skip(1));
+    let old = count
+        .take_while(|(byte, before)| **before + 1 == **byte)
+        .count()
+        + 1;
+    let unpadded = &bytes[..bytes.len() - old];
+    // The length of the private part stands before its two equal numbers.
+    let len_at = unpadded
+        .windows(8)
+        .rposition(|part| part[..4] == part[4..])
+        .unwrap()
+        - 4;
+    for (padding, is_found) in [(0, true), (1, true), (254, true), (255, true), (256, false)] {
+        let padded: Vec<u8> = (1..=padding).map(|nth: u32| nth.to_le_bytes()[0]).collect();
+        let mut key = [unpadded, &padded].concat();
+        let len = u32::try_from(key.len() - len_at - 4).unwrap();
+        key[len_at..len_at + 4].copy_from_slice(&len.to_be_bytes());
+        assert_eq!(
+            find_private_keys(0, &key).len(),
+            usize::from(is_found),
+            "{padding}"
+        );
+    }
+}
+
+#[test]
+fn a_scalar_may_lack_the_zeros_that_it_begins_with() {
+    let key = |len: u8| {
+        let head = [0x30, 87 + len, 2, 1, 1, 4, len];
+        let curve = [0xa0, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+        let public = [0xa1, 0x44, 3, 0x42, 0, 4];
+        let scalar = noise(len.into(), 7);
+        let bytes = [&head[..], &scalar, &curve, &public, &noise(64, 8)].concat();
+        assert_eq!(bytes.len(), usize::from(bytes[1]) + 2);
+        find_private_keys(0, &bytes).len()
+    };
+    assert_eq!([28, 29, 31, 32, 34].map(key), [0, 1, 1, 1, 0]);
+}
+
+#[test]
 fn the_same_key_has_the_same_fingerprint_in_each_form() {
     let fingerprint = |name: &str| {
         let (_, pem) = open_keys().find(|(other, _)| other == name).unwrap();
@@ -140,13 +341,22 @@ fn the_same_key_has_the_same_fingerprint_in_each_form() {
 fn line_ends_of_every_kind() {
     for (name, pem) in open_keys() {
         let text = String::from_utf8(pem).unwrap();
-        for ends in ["\r\n", "\\n", "\n  "] {
-            let changed = text.replace('\n', ends);
-            assert_eq!(
-                find_private_keys(0, changed.as_bytes()).len(),
-                1,
-                "{name} {ends:?}"
-            );
+        let prints = |text: &str| -> Vec<Fingerprint> {
+            let found = find_private_keys(0, text.as_bytes());
+            found.iter().map(|key| key.fingerprint).collect()
+        };
+        let expected = prints(&text);
+        // Only in OpenPGP a header does not say that the key is encrypted.
+        let header = "\nVersion: a program - 1.0\nComment: https://example.org/\n\n";
+        let with_header = text.replacen("\n\n", header, 1);
+        assert_eq!(with_header != text, name.starts_with("openpgp"));
+        for text in [text, with_header] {
+            for ends in ["\n", "\r\n", "\r", "\\n", "\\r\\n", "\n  ", " \n", "\n\t"] {
+                let changed = text.replace('\n', ends);
+                assert_eq!(prints(&changed), expected, "{name} {ends:?}");
+                let changed = changed.replace('/', "\\/");
+                assert_eq!(prints(&changed), expected, "{name} {ends:?}");
+            }
         }
     }
 }
@@ -167,9 +377,14 @@ fn an_encrypted_key_is_no_finding() {
 fn a_key_cut_short_is_no_finding() {
     for (name, pem) in open_keys() {
         let end = pem.iter().rposition(|byte| *byte == b'-').unwrap();
-        assert_eq!(find_private_keys(0, &pem[..end]), [], "{name}");
         let bytes = binary(&pem);
-        if !name.starts_with("openpgp") {
+        if name.starts_with("openpgp") {
+            let first = find_private_keys(0, &pem)[0];
+            let end = place(&first).end;
+            assert_eq!(find_private_keys(0, &pem[..end]), [first], "{name}");
+            assert_eq!(find_private_keys(0, &pem[..end - 1]), [], "{name}");
+        } else {
+            assert_eq!(find_private_keys(0, &pem[..end]), [], "{name}");
             assert_eq!(
                 find_private_keys(0, &bytes[..bytes.len() - 1]),
                 [],
@@ -251,7 +466,7 @@ fn the_beginning_of_a_key_before_something_else_is_no_key() {
 proptest! {
     #[test]
     fn damage_never_panics(
-        which in 0..27_usize,
+        which in 0..47_usize,
         changes in proptest::collection::vec(any::<(u16, u8)>(), 1..8),
     ) {
         let (_, pem) = open_keys().nth(which).unwrap();
