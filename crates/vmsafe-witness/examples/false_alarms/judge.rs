@@ -40,7 +40,12 @@ fn der(key: &[u8]) -> bool {
 
 fn pem(bytes: &[u8]) -> bool {
     // As source code spells line ends.
-    let text = String::from_utf8_lossy(bytes).replace("\\n", "\n");
+    let text = String::from_utf8_lossy(bytes)
+        .replace("\\r", "")
+        .replace("\\n", "\n");
+    if !text.contains("-----END") {
+        return packet(&text);
+    }
     let lines = text.lines().map(|line| format!("{}\n", line.trim()));
     let lines: String = lines.collect();
     let asked = |text: &str| {
@@ -48,6 +53,23 @@ fn pem(bytes: &[u8]) -> bool {
         openssl(text, "PEM") || ssh_keygen(text) || gpg(text)
     };
     asked(&lines) || asked(&wrapped(&text)) || content(&text).is_some_and(|key| der(&key))
+}
+
+/// A key of a ring of OpenPGP, from its first digit to its last.
+fn packet(text: &str) -> bool {
+    let lines = text.lines().map(str::trim);
+    let is_digits = |line: &&str| !line.contains([':', '-']);
+    let digits: String = lines.filter(is_digits).collect();
+    // It begins and ends within groups of four digits, of which its neighbours have a part.
+    (0..3).any(|ahead| {
+        let mut group = format!("{}{digits}", &"AA"[..ahead]);
+        group.extend(std::iter::repeat_n('A', group.len().wrapping_neg() % 4));
+        let bytes = Base64::decode_vec(&group).unwrap_or_default();
+        (0..3).any(|behind| {
+            let packet = bytes.get(ahead..bytes.len().saturating_sub(behind));
+            packet.is_some_and(gpg)
+        })
+    })
 }
 
 /// The digits between the two lines that say what they are.
