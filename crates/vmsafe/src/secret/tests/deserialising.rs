@@ -58,3 +58,89 @@ fn text_arrives_where_it_belongs() {
     let row: SecretVec<u16> = serde_json::from_str("[1, 2, 3]").unwrap();
     row.expose(|values| assert_eq!(values, [1, 2, 3]));
 }
+
+const TEXT: &str = "hunter2-correct-horse";
+
+/// Each kind of JSON value, with the secret in it.
+const EACH: [&str; 14] = [
+    r#""hunter2-correct-horse""#,
+    r#""hunter2-\u0063orrect-horse""#,
+    "8231764509",
+    "-8231764509",
+    "8231764509.5",
+    "true",
+    "null",
+    r#"{"hunter2-correct-horse": 1}"#,
+    r#"[1, "hunter2-correct-horse"]"#,
+    "[1, 2, 3, 8231764509]",
+    "[1, 2, 3, -8231764509]",
+    "[1, 2, 3, 4, 8231764509]",
+    r#"[1, {"hunter2-correct-horse": 1}]"#,
+    r#"[1, 2, 3, 8231764509, "#,
+];
+
+fn shows(error: &serde_json::Error) -> bool {
+    let words = format!("{error} {error:?}");
+    [TEXT, "hunter2", "8231764509", "true"]
+        .iter()
+        .any(|secret| words.contains(secret))
+}
+
+/// How many of the values are refused with an error that shows them: read from a text, out of a
+/// value, and as a field.
+fn shown<T: for<'de> Deserialize<'de>>() -> usize {
+    let from_text = EACH.map(|text| serde_json::from_str::<T>(text).err());
+    let value = |text| serde_json::from_str::<serde_json::Value>(text).ok();
+    let from_value = EACH.map(|text| T::deserialize(value(text)?).err());
+    let as_field = EACH.map(|text| {
+        let field = format!("{{\"field\": {text}}}");
+        serde_json::from_str::<std::collections::BTreeMap<String, T>>(&field).err()
+    });
+    let errors = [from_text, from_value, as_field].into_iter().flatten();
+    errors.flatten().filter(shows).count()
+}
+
+#[test]
+fn no_error_shows_what_was_read() {
+    assert!(shown::<Vec<u32>>() > 20, "the control");
+    assert!(shown::<String>() > 5, "the control");
+    assert_eq!(shown::<Secret<[u8; 4]>>(), 0);
+    assert_eq!(shown::<SecretVec<u8>>(), 0);
+    assert_eq!(shown::<SecretVec<u32>>(), 0);
+    assert_eq!(shown::<SecretVec<[u16; 2]>>(), 0);
+    assert_eq!(shown::<SecretString>(), 0);
+}
+
+#[test]
+fn an_error_says_what_was_expected() {
+    fn words<T: for<'de> Deserialize<'de>>(text: &str) -> String {
+        let read = serde_json::from_str::<T>(text);
+        read.map(|_| ()).unwrap_err().to_string()
+    }
+    let expected = "; what was found is not shown, for it may be secret";
+    let text = words::<SecretString>("7");
+    assert!(
+        text.starts_with(&format!("expected a text{expected}")),
+        "{text}"
+    );
+    let row = words::<SecretVec<u8>>("\"hunter2\"");
+    assert!(
+        row.starts_with(&format!("expected a row of values{expected}")),
+        "{row}"
+    );
+    let second = words::<SecretVec<u8>>("[1, 777]");
+    assert!(
+        second.starts_with("value 2 of the row cannot be read"),
+        "{second}"
+    );
+    let short = words::<Secret<[u8; 4]>>("[1, 2, 3]");
+    assert!(
+        short.starts_with("invalid length 3, expected 4 bytes"),
+        "{short}"
+    );
+    let long = words::<Secret<[u8; 4]>>("[1, 2, 3, 4, 5]");
+    assert!(
+        long.starts_with("invalid length over 4, expected 4 bytes"),
+        "{long}"
+    );
+}
