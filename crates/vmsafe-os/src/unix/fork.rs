@@ -31,12 +31,14 @@ use rustix::mm::{self, MapFlags, ProtFlags};
 use zeroize::Zeroize;
 
 use super::pages;
+use super::row::Row;
 use super::system::heir;
 use super::system::memory::{self, GUARDS};
 use crate::contract::{Advice, Answer, AroundFork, Fork, Region, Source, Span};
 use crate::refused::{Call, Refused};
 
 /// A region and what a child shall find there.
+#[derive(Clone, Copy)]
 struct Entry {
     region: Region,
     source: Source,
@@ -49,15 +51,19 @@ struct Entry {
 
 /// All regions with a fork policy, and the files that are their owner's alone; during a fork, also
 /// the pipe by which the child says "locked".
+///
+/// While its lock is held nothing is taken from the program's allocator or given back to it: that
+/// may be a heap whose next chunk is to be entered here, or whose locks another thread holds that
+/// is about to fork and waits for this one.
 struct Registry {
-    entries: Vec<Entry>,
-    files: Vec<RawFd>,
+    entries: Row<Entry>,
+    files: Row<RawFd>,
     locked: Option<(OwnedFd, OwnedFd)>,
 }
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
-    entries: Vec::new(),
-    files: Vec::new(),
+    entries: Row::new(),
+    files: Row::new(),
     locked: None,
 });
 
@@ -77,14 +83,21 @@ fn registry() -> MutexGuard<'static, Registry> {
 /// Arranges what children find in `region`.
 pub(crate) fn remember(region: Region, source: Source, fork: Fork) -> Answer<()> {
     install()?;
-    registry().entries.push(Entry {
+    let entry = Entry {
         region,
         source,
         fork,
         usable_in: epoch(),
         copy: None,
-    });
-    Ok(())
+    };
+    let entered = registry().entries.push(entry);
+    if entered { Ok(()) } else { no_memory() }
+}
+
+#[cold]
+fn no_memory() -> Answer<()> {
+    let kind = io::ErrorKind::OutOfMemory;
+    Err(Refused::new(Call::OnFork, io::Error::from(kind)))
 }
 
 /// Whether this process has what its parent arranged for.
@@ -96,21 +109,22 @@ pub(crate) fn is_inherited(region: Region) -> bool {
 
 /// Ends the arrangement.
 pub(crate) fn forget(region: Region) {
-    registry().entries.retain(|entry| entry.region != region);
+    let mut registry = registry();
+    registry.entries.retain_mut(|entry| entry.region != region);
 }
 
 /// Keeps a file from children: an inherited descriptor would hold its owner's lock, and its
 /// content, for as long as a child lives.
 pub(crate) fn remember_file(file: BorrowedFd<'_>) -> Answer<()> {
     install()?;
-    registry().files.push(file.as_raw_fd());
-    Ok(())
+    let entered = registry().files.push(file.as_raw_fd());
+    if entered { Ok(()) } else { no_memory() }
 }
 
 /// Ends what `remember_file` began. To be called before the file is closed.
 pub(crate) fn forget_file(file: BorrowedFd<'_>) {
     let file = file.as_raw_fd();
-    registry().files.retain(|known| *known != file);
+    registry().files.retain_mut(|known| *known != file);
 }
 
 /// What else runs around a fork. A place each, so that the handlers need no lock to read them.
@@ -224,7 +238,7 @@ fn settle_child() {
     });
     leave_files(&registry.files);
     // Left for good: a child that closes all descriptors may give these numbers to others.
-    registry.files.clear();
+    registry.files.retain_mut(|_| false);
     if let Some((_, writer)) = registry.locked.take() {
         // The parent waits for this byte or for the end of the pipe; both let it go on.
         let _ = retry_on_intr(|| rustix::io::write(&writer, &[1]));

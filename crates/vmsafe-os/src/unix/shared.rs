@@ -4,6 +4,7 @@
 pub(crate) mod fork;
 pub(crate) mod name;
 pub(crate) mod pages;
+mod row;
 pub(crate) mod signals;
 pub(crate) mod store;
 pub(crate) mod terminal;
