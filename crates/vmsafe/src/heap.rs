@@ -34,7 +34,7 @@ use vmsafe_os::{Fork, Kernel};
 
 use self::class::GRANULE;
 use self::home::Home;
-use crate::buffer::locked;
+use crate::buffer::locked::{self, Locked};
 use crate::error::Error;
 use crate::grade::Grade;
 use crate::threat::{Demand, Threat};
@@ -121,15 +121,30 @@ impl Options {
         } else {
             None
         };
+        // What the system refuses is told now, not at the first secret, and before there is any
+        // heap: its id and its books stay for the rest of the program.
+        let first = self.first_chunk()?;
+        let is_forked = self.locked.kernel.around_fork(around_fork::hook())?;
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         let home = Home::new(id, self.locked, self.hardened, canary);
+        home.pool().enter(first)?;
         let home: &'static Home = Box::leak(Box::new(home));
-        around_fork::watch(home)?;
-        // A first slab says now, and not at the first secret, what the system refuses.
-        let slab = home.slab(0, slab::NOBODY)?;
-        home.retire(slab);
+        if is_forked {
+            around_fork::watch(home);
+        }
         cache::enter(home);
         Ok(Heap { home })
+    }
+
+    /// As long as chunks are, or as the quota lets it be.
+    fn first_chunk(self) -> Result<Locked, Error> {
+        let mut len = pool::LEAST;
+        loop {
+            match self.locked.create(len) {
+                Err(Error::LockLimit { .. }) if len > GRANULE => len /= 2,
+                made => return made,
+            }
+        }
     }
 }
 
@@ -241,14 +256,14 @@ impl Heap {
         }
     }
 
-    /// True when this heap lent `at` and has not got it back.
+    /// True when this heap lent `at` and has not got it back; false in a child that has it not.
     #[must_use]
     pub fn owns(self, at: NonNull<u8>) -> bool {
         self.usable(at).is_some()
     }
 
     /// Bytes that may be used at an address that was lent; `None` for an address at which nothing
-    /// of this heap starts.
+    /// of this heap starts, and in a child that has it not.
     #[must_use]
     pub fn usable(self, at: NonNull<u8>) -> Option<usize> {
         self.home.usable(at)

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use vmsafe_os::{Answer, AroundFork};
+use vmsafe_os::AroundFork;
 
 use super::busy;
 use super::home::Home;
@@ -34,13 +34,15 @@ struct Hook(#[expect(dead_code, reason = "gives the hook a size")] u8);
 
 static HOOK: Hook = Hook(0);
 
-/// Sees to it that `home` is whole in every child.
-pub(super) fn watch(home: &'static Home) -> Answer<()> {
+/// What a kernel is to run around its forks.
+pub(super) fn hook() -> &'static dyn AroundFork {
+    &HOOK
+}
+
+/// Sees to it that `home` is whole in every child of a kernel that has the hook.
+pub(super) fn watch(home: &'static Home) {
     let mut heaps = HEAPS.lock().unwrap_or_else(PoisonError::into_inner);
-    if home.kernel().around_fork(&HOOK)? {
-        heaps.push(home);
-    }
-    Ok(())
+    heaps.push(home);
 }
 
 impl AroundFork for Hook {

@@ -382,8 +382,12 @@ impl Home {
         }
     }
 
-    /// Bytes that may be used at an address that was lent; `None` for any other address.
+    /// Bytes that may be used at an address that was lent; `None` for any other address, and where
+    /// the pages are not this process's.
     pub(super) fn usable(&self, at: NonNull<u8>) -> Option<usize> {
+        if !self.is_here() {
+            return None;
+        }
         let address = at.addr().get();
         let slab = map::find(address).filter(|slab| slab.home() == self.id)?;
         let size = match slab.index_of(address) {

@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::grade::Grade;
 
 /// Bytes of the first chunks.
-const LEAST: usize = 32 << 10;
+pub(super) const LEAST: usize = 32 << 10;
 /// Bytes of the largest chunk that is made ahead of need: on secret memory a first touch of 15 ms.
 const MOST: usize = 1 << 20;
 /// Bytes of vacant chunks that are kept.
@@ -152,7 +152,8 @@ impl Pool {
         self.enter(made?)
     }
 
-    fn enter(&mut self, mut locked: Locked) -> Result<(), Error> {
+    /// Enters a chunk.
+    pub(super) fn enter(&mut self, mut locked: Locked) -> Result<(), Error> {
         let granules = locked.len() / GRANULE;
         let base = locked.pages().as_mut_slice().as_mut_ptr();
         let (vacant, bytes) = (self.book(), granules * GRANULE);

@@ -36,7 +36,9 @@ impl Switch {
         Self::in_scopes_over(System)
     }
 
-    /// All of it goes to the heap.
+    /// All of it goes to the heap: for programs that do not fork. That heap is kept from children,
+    /// so a child by `fork` faults at the first use of anything that its parent allocated; one that
+    /// is started by [`Command`](std::process::Command) lives, unless it has a `pre_exec` to run.
     #[must_use]
     pub const fn everything() -> Self {
         Self {

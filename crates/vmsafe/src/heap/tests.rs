@@ -285,7 +285,10 @@ fn after_a_clone_without_handlers_nothing_is_lent_or_touched() {
     let (kernel, heap) = model();
     let at = heap.lend(layout(32)).unwrap();
     fill(at, 32);
+    assert!(heap.owns(at), "the control");
     kernel.fork();
+    assert!(!heap.owns(at), "what it holds is not there to be dropped");
+    assert_eq!(heap.usable(at), None);
     assert!(
         heap.lend(layout(32))
             .unwrap_err()

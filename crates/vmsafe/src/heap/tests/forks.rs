@@ -149,6 +149,26 @@ fn is_alone(test: &str) -> bool {
 }
 
 #[test]
+fn a_heap_that_could_not_be_made_leaves_no_trace() {
+    if is_alone("heap::tests::forks::a_heap_that_could_not_be_made_leaves_no_trace") {
+        let kernel = Model::leak();
+        let options = Heap::options().kernel(kernel);
+        kernel.limit_locks(0);
+        for _ in 0..10 {
+            let error = options.create().unwrap_err();
+            assert!(matches!(error, Error::LockLimit { .. }), "{error}");
+        }
+        assert_eq!((kernel.mapped(), kernel.dirty_unmaps()), (0, 0));
+        // Of the first page of a quota a heap can be made, and it has a cache: its id is the first.
+        kernel.limit_locks(4096);
+        let heap = options.create().unwrap();
+        assert_eq!((heap.home.id(), heap.stats().locked), (0, 4096));
+        free(heap, heap.lend(layout(32)).unwrap());
+        assert!(options.create().is_err(), "the quota is used up");
+    }
+}
+
+#[test]
 fn a_child_goes_on_as_its_policy_says() {
     if is_alone("heap::tests::forks::a_child_goes_on_as_its_policy_says") {
         children_go_on_as_their_policy_says();
