@@ -82,7 +82,8 @@ impl Options {
     }
 
     /// Lets a child see this. After [`Fork::Absent`], the default, a child begins with an empty
-    /// heap, and what it frees of its parent's is left alone.
+    /// heap, and what it frees of its parent's is left alone. One of [`Fork::Wiped`] holds plain
+    /// values only: it refuses [`Secret::build_in`](crate::Secret::build_in) and collections.
     pub fn fork(mut self, fork: Fork) -> Self {
         self.locked = self.locked.fork(fork);
         self
@@ -254,6 +255,11 @@ impl Heap {
             (None, None) => old.align() == new.align() && granules(old) == granules(new),
             _ => false,
         }
+    }
+
+    /// True when a child finds zeros in place of what was stored.
+    pub(crate) fn is_wiped_in_children(self) -> bool {
+        self.home.fork() == Fork::Wiped
     }
 
     /// True when this heap lent `at` and has not got it back; false in a child that has it not.

@@ -22,6 +22,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use subtle::{Choice, ConstantTimeEq};
+use vmsafe_os::{Call, Refused};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::error::Error;
@@ -91,11 +92,20 @@ impl<T> Secret<T> {
         Self::build_in(Heap::global()?, f)
     }
 
-    /// As [`Secret::build`], in this heap.
+    /// As [`Secret::build`], in this heap. Not in one of [`Fork::Wiped`](crate::Fork::Wiped): a
+    /// child would find zeros there, and zeros may be no value of `T`.
     ///
     /// # Errors
-    /// As [`Secret::build`].
+    /// As [`Secret::build`], and [`Error::System`] for such a heap.
     pub fn build_in(heap: Heap, f: impl FnOnce() -> T) -> Result<Self, Error> {
+        if heap.is_wiped_in_children() {
+            return Err(Error::System(Refused::because(
+                Call::OnFork,
+                std::io::ErrorKind::Unsupported,
+                "children find zeros in this heap, which may be no value of the type; begin with \
+                 Secret::zeroed_in, or build in a heap of Fork::Absent or Fork::Moved",
+            )));
+        }
         let slot = Slot::<T>::new(heap)?;
         scope(|| {
             let value = f();
@@ -220,12 +230,15 @@ impl<T: Plain> Secret<T> {
 impl<T> Drop for Secret<T> {
     #[inline]
     fn drop(&mut self) {
-        if std::mem::needs_drop::<T>() && self.heap.owns(self.at.cast()) {
+        // Zeroed and freed at the end, also when the value's own end panics.
+        let slot = Slot {
+            at: self.at,
+            heap: self.heap,
+        };
+        if std::mem::needs_drop::<T>() && slot.heap.owns(slot.at.cast()) {
             // SAFETY: a whole value, dropped once; in a child that has it not, it is left alone.
-            unsafe { self.at.drop_in_place() };
+            unsafe { slot.at.drop_in_place() };
         }
-        // SAFETY: lent by this heap, and nobody refers to it any more.
-        unsafe { self.heap.free(self.at.cast()) };
     }
 }
 

@@ -7,10 +7,15 @@ use allocator_api2::alloc::{AllocError, Allocator};
 
 use super::Heap;
 
-// SAFETY: memory is valid until freed, for chunks outlive what is lent of them; copies of a handle
-// are the same heap, so any of them frees what another lent.
+// SAFETY: memory is valid until freed, for chunks outlive what is lent of them, and a heap that
+// would let a child find zeros in place of a collection lends none; copies of a handle are the same
+// heap, so any of them frees what another lent.
 unsafe impl Allocator for Heap {
+    /// Fails in a heap of [`Fork::Wiped`](crate::Fork::Wiped): zeros may be no elements.
     fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        if self.is_wiped_in_children() {
+            return Err(AllocError);
+        }
         let at = self.lend(layout).map_err(|_| AllocError)?;
         Ok(NonNull::slice_from_raw_parts(at, layout.size()))
     }
@@ -62,6 +67,16 @@ mod tests {
     use allocator_api2::vec::Vec;
 
     use super::*;
+
+    #[test]
+    fn no_collection_is_made_where_children_would_find_zeros() {
+        let heap = |fork| Heap::options().fork(fork).create().unwrap();
+        let mut control = Vec::new_in(heap(vmsafe_os::Fork::Moved));
+        assert!(control.try_reserve(10).is_ok(), "the control");
+        control.push(Box::new(7));
+        let mut row = Vec::<Box<u8>, Heap>::new_in(heap(vmsafe_os::Fork::Wiped));
+        assert!(row.try_reserve(10).is_err());
+    }
 
     #[test]
     fn a_vector_grows_and_shrinks_in_the_heap_and_leaves_no_copy() {

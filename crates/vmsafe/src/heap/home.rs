@@ -91,6 +91,10 @@ impl Home {
         self.kernel
     }
 
+    pub(super) fn fork(&self) -> Fork {
+        self.fork
+    }
+
     pub(super) fn shelves(&self) -> &[Shelf] {
         &self.shelves
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use vmsafe_os::{Access, Mapping};
+use vmsafe_os::{Access, Call, Fork, Mapping, Refused};
 
 use super::places::Known;
 use crate::buffer::locked::{Locked, Options};
@@ -30,11 +30,22 @@ impl<T: Plain> Guarded<T> {
         Self::create(Locked::options(), f)
     }
 
-    /// As [`Guarded::init_with`], with demands of one's own.
+    /// As [`Guarded::init_with`], with demands of one's own. No child can have the value: to copy
+    /// it a fork would have to open its pages, which every thread would see. So
+    /// [`Fork::Moved`](crate::Fork::Moved) is refused, and after
+    /// [`Fork::Wiped`](crate::Fork::Wiped) a child finds nothing, not zeros.
     ///
     /// # Errors
-    /// As [`Options::create`].
+    /// As [`Options::create`], and [`Error::System`] for `Fork::Moved`.
     pub fn create(options: Options, f: impl FnOnce(&mut T)) -> Result<Self, Error> {
+        if options.fork == Fork::Moved {
+            return Err(Error::System(Refused::because(
+                Call::OnFork,
+                std::io::ErrorKind::Unsupported,
+                "a fork cannot copy a guarded value, whose pages are shut; choose Fork::Absent and \
+                 make another in the child, or keep it in a Locked or a Secret",
+            )));
+        }
         let mut locked = options.create(size_of::<T>().max(1))?;
         f(of_bytes(&mut locked));
         let start = locked.pages().address();

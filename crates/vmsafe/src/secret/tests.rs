@@ -79,6 +79,65 @@ fn built_values_are_dropped_and_then_zeroed() {
 }
 
 #[test]
+fn a_secret_whose_own_end_panics_is_zeroed_and_freed_all_the_same() {
+    struct Bomb([u8; 112]);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert_ne!(self.0, [0xA5; 112], "the end");
+        }
+    }
+    let heap = Heap::global().unwrap();
+    let secret = Secret::build(|| Bomb([0xA5; 112])).unwrap();
+    let at = place(&secret);
+    assert_eq!(bytes_at(at, 112), [0xA5; 112], "the control");
+    assert!(heap.owns(at.cast()));
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(secret)));
+    assert!(caught.is_err());
+    assert!(!heap.owns(at.cast()), "the slot is still lent");
+    assert_eq!(bytes_at(at, 112), [0; 112]);
+}
+
+#[test]
+fn a_value_that_zeros_may_not_be_is_refused_where_children_find_zeros() {
+    let heap = |fork| {
+        let options = Heap::options()
+            .fork(fork)
+            .kernel(vmsafe_os::model::Model::leak());
+        options.create().unwrap()
+    };
+    for fork in [crate::Fork::Absent, crate::Fork::Moved] {
+        let boxed = Secret::build_in(heap(fork), || Box::new(7_u8)).unwrap();
+        boxed.expose(|boxed| assert_eq!(**boxed, 7, "the control"));
+    }
+    let wiped = heap(crate::Fork::Wiped);
+    let refused = Secret::build_in(wiped, || Box::new(7_u8)).unwrap_err();
+    assert!(
+        refused.to_string().contains("Secret::zeroed_in"),
+        "{refused}"
+    );
+    let plain = Secret::<[u8; 32]>::zeroed_in(wiped).unwrap();
+    plain.expose(|bytes| assert_eq!(*bytes, [0; 32]));
+}
+
+#[test]
+fn a_guarded_value_that_a_fork_would_have_to_open_is_refused() {
+    let model = vmsafe_os::model::Model::leak();
+    let guarded = |fork| {
+        let options = Locked::options().kernel(model).fork(fork);
+        Guarded::<[u8; 32]>::create(options, |key| key.fill(0xA5))
+    };
+    for fork in [crate::Fork::Absent, crate::Fork::Wiped] {
+        let first = guarded(fork).unwrap().expose(|key| key[0]);
+        assert_eq!(first.unwrap(), 0xA5, "the control");
+    }
+    let refused = guarded(crate::Fork::Moved).unwrap_err();
+    assert!(
+        refused.to_string().contains("choose Fork::Absent"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn random_secrets_differ_and_clones_do_not() {
     let (one, two) = (
         Secret::<[u8; 32]>::random().unwrap(),

@@ -212,18 +212,32 @@ impl SecretVec<u8> {
             self.reserve(STEP).map_err(full)?;
             let room = self.capacity - len;
             self.resize(len + room).map_err(full)?;
-            let read = from.read(&mut self.as_mut_slice()[len..]);
-            let interrupted = |error: &io::Error| error.kind() == io::ErrorKind::Interrupted;
-            match read {
-                Ok(read) => self.truncate(len + read),
-                Err(_) => self.truncate(len),
+            let mut filled = Filled { row: self, len };
+            let read = from.read(&mut filled.row.as_mut_slice()[len..]);
+            if let Ok(read) = read {
+                filled.len = len.saturating_add(read);
             }
+            drop(filled);
+            let interrupted = |error: &io::Error| error.kind() == io::ErrorKind::Interrupted;
             match read {
                 Ok(0) => return Ok(self.len - before),
                 Err(error) if !interrupted(&error) => return Err(error),
                 _ => {}
             }
         }
+    }
+}
+
+/// A row of which a reader has filled `len` bytes: what is behind them is cut off, also when the
+/// reader panics.
+struct Filled<'a> {
+    row: &'a mut SecretVec<u8>,
+    len: usize,
+}
+
+impl Drop for Filled<'_> {
+    fn drop(&mut self) {
+        self.row.truncate(self.len);
     }
 }
 

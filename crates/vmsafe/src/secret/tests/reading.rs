@@ -66,3 +66,32 @@ fn what_a_reader_leaves_behind_is_zeroed() {
     drop(row);
     assert_eq!(bytes_at(at, 300), [0; 300]);
 }
+
+/// Gives four bytes, then writes more and panics.
+struct Panics(u8);
+
+impl Read for Panics {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0 += 1;
+        if self.0 == 2 {
+            into.fill(0x5A);
+            panic!("half way");
+        }
+        into[..4].fill(0xA5);
+        Ok(4)
+    }
+}
+
+#[test]
+fn a_reader_that_panics_leaves_what_it_had_counted() {
+    let mut row = SecretVec::new().unwrap();
+    let caught =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| row.read_to_end(Panics(0))));
+    assert!(caught.is_err());
+    row.expose(|bytes| assert_eq!(bytes, [0xA5; 4]));
+    let at = row.expose(|bytes| NonNull::from(&bytes[0]));
+    assert_eq!(
+        bytes_at(at, row.capacity())[4..],
+        vec![0; row.capacity() - 4]
+    );
+}
