@@ -9,10 +9,10 @@ pub struct FileSystem {
     pub kind: FsKind,
     /// Its name as the kernel gives it, for messages.
     pub name: String,
-    /// File data goes through a journal first (`data=journal`).
-    pub journals_data: bool,
-    /// Data is compressed on its way to the medium.
-    pub compresses: bool,
+    /// File data goes through a journal first (`data=journal`). `None`: the system will not tell.
+    pub journals_data: Option<bool>,
+    /// Data is compressed on its way to the medium. `None`: the system will not tell.
+    pub compresses: Option<bool>,
     /// Blocks that are given back are also discarded on the device.
     pub discards: bool,
 }
@@ -73,10 +73,10 @@ pub enum Upper {
 impl fmt::Display for FileSystem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
-        if self.journals_data {
+        if self.journals_data == Some(true) {
             f.write_str(" with data=journal")?;
         }
-        if self.compresses {
+        if self.compresses == Some(true) {
             f.write_str(" with compression")?;
         }
         Ok(())

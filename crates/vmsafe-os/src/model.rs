@@ -68,8 +68,8 @@ impl Model {
         let filesystem = FileSystem {
             kind: FsKind::Ext,
             name: "ext4".to_owned(),
-            journals_data: false,
-            compresses: false,
+            journals_data: Some(false),
+            compresses: Some(false),
             discards: true,
         };
         Box::leak(Box::new(Self {

@@ -20,8 +20,8 @@ fn mounted(kind: FsKind, journals_data: bool) -> &'static Model {
     kernel.mount(FileSystem {
         kind,
         name: format!("{kind:?}"),
-        journals_data,
-        compresses: false,
+        journals_data: Some(journals_data),
+        compresses: Some(false),
         discards: false,
     });
     kernel

@@ -16,8 +16,8 @@ pub(crate) fn of(file: &File) -> io::Result<FileSystem> {
         kind: kind_of(&name, own::is_local(&told)),
         name,
         // What journals file data (gjournal) stands below the file system, out of its sight.
-        journals_data: false,
-        compresses: false,
+        journals_data: Some(false),
+        compresses: Some(false),
         discards: false,
     })
 }

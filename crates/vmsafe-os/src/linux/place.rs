@@ -7,6 +7,7 @@ use std::path::Path;
 
 use procfs::process::{MountInfo, Process};
 use rustix::fs::{self, AtFlags, IFlags, StatxFlags};
+use rustix::io::Errno;
 
 use crate::filesystem::{FileSystem, FsKind, Upper};
 
@@ -39,15 +40,37 @@ pub(crate) fn of(file: &File) -> io::Result<FileSystem> {
     let kind = kind_of_magic(fs::fstatfs(file)?.f_type);
     let mount = mount_of(file)?;
     let options = &mount.super_options;
-    let flags = fs::ioctl_getflags(file).unwrap_or(IFlags::empty());
+    let flags = told(fs::ioctl_getflags(file));
+    let has = |flag| flags.map(|flags| flags.contains(flag));
+    let mounted_so = options.keys().any(|option| option.starts_with("compress"));
     Ok(FileSystem {
         kind: refine(kind, options),
         name: mount.fs_type.clone(),
-        journals_data: flags.contains(IFlags::JOURNALING) || journals(&mount),
-        compresses: flags.contains(IFlags::COMPRESSED)
-            || options.keys().any(|option| option.starts_with("compress")),
+        journals_data: match kind {
+            FsKind::Ext => either(has(IFlags::JOURNALING), journals(&mount)),
+            _ => has(IFlags::JOURNALING),
+        },
+        compresses: either(has(IFlags::COMPRESSED), Some(mounted_so)),
         discards: options.contains_key("discard"),
     })
+}
+
+/// The flags of chattr(1): none where the file system has none, `None` where the kernel will not
+/// tell them, as a sandbox may have it.
+fn told(flags: rustix::io::Result<IFlags>) -> Option<IFlags> {
+    match flags {
+        Err(Errno::NOTTY | Errno::OPNOTSUPP) => Some(IFlags::empty()),
+        told => told.ok(),
+    }
+}
+
+/// One yes is enough; without one, both must be known to be no.
+fn either(one: Option<bool>, other: Option<bool>) -> Option<bool> {
+    match (one, other) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (Some(false), Some(false)) => Some(false),
+        _ => None,
+    }
 }
 
 /// True where a direct read comes from the medium. Elsewhere the kernel accepts `O_DIRECT` and
@@ -55,12 +78,16 @@ pub(crate) fn of(file: &File) -> io::Result<FileSystem> {
 pub(crate) fn reads_directly(place: &FileSystem) -> bool {
     use FsKind::{Bcachefs, Btrfs, Ext, F2fs, Fat, Xfs};
     let direct = matches!(place.kind, Ext | Xfs | Fat | Btrfs | F2fs | Bcachefs);
-    direct && !place.journals_data && !place.compresses
+    direct && (place.journals_data, place.compresses) == (Some(false), Some(false))
 }
 
-fn kind_of_magic(magic: impl TryInto<i64>) -> FsKind {
-    // f_type is a signed word on some machines: compare its low 32 bits.
-    let magic = magic.try_into().unwrap_or(0) & 0xFFFF_FFFF;
+/// f_type is a signed word on some machines: its low 32 bits are what counts.
+fn magic_of(f_type: impl TryInto<i64>) -> i64 {
+    f_type.try_into().unwrap_or(0) & 0xFFFF_FFFF
+}
+
+fn kind_of_magic(f_type: impl TryInto<i64>) -> FsKind {
+    let magic = magic_of(f_type);
     let known = MAGIC.iter().find(|(value, _)| i64::from(*value) == magic);
     known.map_or(FsKind::Other, |(_, kind)| *kind)
 }
@@ -88,26 +115,31 @@ fn upper(options: &Options) -> Upper {
     }
 }
 
-/// ext4 leaves a default of its superblock out of mountinfo, but tells it in /proc/fs/ext4.
-fn journals(mount: &MountInfo) -> bool {
-    let asked = mount
-        .super_options
-        .get("data")
-        .is_some_and(|data| data.as_deref() == Some("journal"));
+/// Where /proc is a procfs: the magic number in statfs(2).
+const PROC: u32 = 0x9FA0;
+
+/// ext4 leaves a default of its superblock out of mountinfo, but tells it in /proc/fs/ext4, also
+/// where it serves a mount as ext3 or ext2. `None` where that is out of sight (subset=pid).
+fn journals(mount: &MountInfo) -> Option<bool> {
+    if let Some(Some(mode)) = mount.super_options.get("data") {
+        return Some(mode == "journal");
+    }
     // The mount's source may be another name of the device (/dev/mapper, /dev/root).
-    let device = std::fs::read_link(Path::new("/sys/dev/block").join(&mount.majmin)).ok();
-    let effective = device
-        .as_deref()
-        .and_then(Path::file_name)
-        .is_some_and(|device| {
-            let options = Path::new("/proc/fs")
-                .join(&mount.fs_type)
-                .join(device)
-                .join("options");
-            std::fs::read_to_string(options)
-                .is_ok_and(|options| options.lines().any(|option| option == "data=journal"))
-        });
-    asked || effective
+    let device = std::fs::read_link(Path::new("/sys/dev/block").join(&mount.majmin)).ok()?;
+    let all = Path::new("/proc/fs/ext4");
+    match std::fs::read(all.join(device.file_name()?).join("options")) {
+        Ok(options) => Some(
+            options
+                .split(|byte| *byte == b'\n')
+                .any(|option| option == b"data=journal"),
+        ),
+        // ext4 serves every other mount in that list: this one is the old ext2's, which has none.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && mount.fs_type == "ext2" => {
+            let list = fs::statfs(all).ok()?;
+            (magic_of(list.f_type) == i64::from(PROC)).then_some(false)
+        }
+        Err(_) => None,
+    }
 }
 
 fn mount_of(file: &File) -> io::Result<MountInfo> {
@@ -119,4 +151,20 @@ fn mount_of(file: &File) -> io::Result<MountInfo> {
         .into_iter()
         .find(|mount| u64::try_from(mount.mnt_id) == Ok(stat.stx_mnt_id));
     mount.ok_or_else(|| io::Error::other("the file's mount is not in /proc/self/mountinfo"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_that_the_kernel_will_not_tell_are_not_taken_for_none() {
+        let none = Some(IFlags::empty());
+        assert_eq!(told(Err(Errno::NOTTY)), none, "a file system without flags");
+        assert_eq!(told(Ok(IFlags::JOURNALING)), Some(IFlags::JOURNALING));
+        assert_eq!(told(Err(Errno::PERM)), None, "a sandbox refuses");
+        assert_eq!(either(None, Some(false)), None);
+        assert_eq!(either(None, Some(true)), Some(true));
+        assert_eq!(either(Some(false), Some(false)), Some(false));
+    }
 }

@@ -31,8 +31,8 @@ pub(super) fn of(file: &File) -> io::Result<FileSystem> {
             DRIVE_RAMDISK => format!("{name} on a RAM disk"),
             _ => name,
         },
-        journals_data: false,
-        compresses: attributes & FILE_ATTRIBUTE_COMPRESSED != 0,
+        journals_data: Some(false),
+        compresses: Some(attributes & FILE_ATTRIBUTE_COMPRESSED != 0),
         discards: false,
     })
 }

@@ -97,7 +97,7 @@ pub(super) fn tail(filesystem: &FileSystem, locked: bool) -> Result<Verdict, Ref
             advice,
         })
     };
-    if filesystem.journals_data {
+    if filesystem.journals_data == Some(true) {
         let because = "its journal takes the whole page within seconds";
         return refuse(true, because, IN_MEMORY);
     }
@@ -111,17 +111,22 @@ pub(super) fn tail(filesystem: &FileSystem, locked: bool) -> Result<Verdict, Ref
             "its pages go to swap, and this one could not be locked",
             "raise the limit of locked memory, or name a file on ramfs or btrfs",
         ),
+        FsKind::Ext | FsKind::Xfs => refuse(
+            true,
+            "a store while the page is written back takes plain bytes behind its end to the disk",
+            IN_MEMORY,
+        ),
+        _ if filesystem.journals_data.is_none() => refuse(
+            false,
+            "whether its journal takes the whole page cannot be told from here",
+            IN_MEMORY,
+        ),
         FsKind::Btrfs => Ok(Verdict::unknown(
             "no racing write-back was seen to take it, and nothing confirms that none can",
         )),
         FsKind::Fat | FsKind::Ntfs => Ok(Verdict::unknown(
             "how much of the page is written depends on the sectors, and was not measured",
         )),
-        FsKind::Ext | FsKind::Xfs => refuse(
-            true,
-            "a store while the page is written back takes plain bytes behind its end to the disk",
-            IN_MEMORY,
-        ),
         _ => refuse(
             false,
             "whether it writes plain bytes behind a file's end is not known",
@@ -132,13 +137,22 @@ pub(super) fn tail(filesystem: &FileSystem, locked: bool) -> Result<Verdict, Ref
 
 /// Whether overwriting the file overwrites what the medium holds.
 pub(super) fn burns(filesystem: &FileSystem) -> Verdict {
-    if filesystem.journals_data {
+    if filesystem.journals_data == Some(true) {
         return Verdict::open("data=journal leaves copies in the journal");
     }
-    if filesystem.compresses {
+    if filesystem.compresses == Some(true) {
         return Verdict::open("compressed data is written elsewhere than it stood");
     }
     match filesystem.kind {
+        FsKind::Ext | FsKind::Xfs | FsKind::Fat if filesystem.journals_data.is_none() => {
+            Verdict::unknown(
+                "whether a journal keeps copies of the data cannot be told: /proc/fs/ext4 and the \
+                 flags of chattr would tell",
+            )
+        }
+        FsKind::Ext | FsKind::Xfs | FsKind::Fat if filesystem.compresses.is_none() => {
+            Verdict::unknown("whether the data is compressed cannot be told from here")
+        }
         FsKind::Ext | FsKind::Xfs | FsKind::Fat => {
             Verdict::closed("an overwrite goes where the data stood, and is read back from there")
         }

@@ -8,7 +8,7 @@ use vmsafe::{Confined, Demand, Error, Evaporating, Lifetime, Threat, Verdict};
 use vmsafe_lab::{FsKind as Scratched, Scratch, ScratchOptions, not_run, require_root};
 use vmsafe_os::{Call, FileSystem, FsKind, Upper, native};
 
-use crate::stage::{Room, alone, page};
+use crate::stage::{Room, again, alone, is_playing, page};
 
 /// A mount, undone at the end.
 struct Mounted {
@@ -188,7 +188,8 @@ fn each_scratch_file_system_is_known_and_graded() {
             _ => (FsKind::Btrfs, false, false, true),
         };
         let (swap, file, verified) = confine(&disk.path()).unwrap();
-        let seen = (found.kind, found.journals_data, closed(&file), verified);
+        let journals = found.journals_data.unwrap();
+        let seen = (found.kind, journals, closed(&file), verified);
         assert_eq!(seen, expected, "{scratched:?}");
         assert!(closed(&swap));
         assert!(matches!(
@@ -205,6 +206,47 @@ fn a_journal_that_the_superblock_asks_for_is_seen() {
     if !require_root("a_journal_that_the_superblock_asks_for_is_seen") {
         return;
     }
+    mount_with_journals(|dir, journal| {
+        assert_eq!(identify(dir).journals_data, Some(journal));
+        let (_, file, verified) = confine(dir).unwrap();
+        assert_eq!((closed(&file), verified), (!journal, !journal), "{file}");
+    });
+}
+
+#[test]
+fn a_journal_out_of_sight_is_not_taken_for_none() {
+    let _alone = alone();
+    let test = "places::a_journal_out_of_sight_is_not_taken_for_none";
+    if is_playing(test) {
+        let at = PathBuf::from(std::env::var_os(AT).unwrap());
+        assert_eq!(identify(&at).journals_data, None);
+        let (_, file, verified) = confine(&at).unwrap();
+        assert!(file.to_string().starts_with("unknown: "), "{file}");
+        assert!(!verified);
+        return;
+    }
+    if !require_root("a_journal_out_of_sight_is_not_taken_for_none") {
+        return;
+    }
+    // As systemd mounts it for ProcSubset=pid: without /proc/fs.
+    let hide = "mount -t proc -o subset=pid proc /proc && exec \"$0\" \"$@\"";
+    mount_with_journals(|dir, journal| {
+        assert_eq!(identify(dir).journals_data, Some(journal), "the control");
+        let at = format!("{AT}={}", dir.display());
+        let prefix = ["env", &at, "unshare", "--mount", "sh", "-c", hide];
+        let output = again(&prefix, &std::env::current_exe().unwrap(), test, test);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}{errors}");
+        assert!(said.contains("1 passed"), "{said}{errors}");
+    });
+}
+
+/// Tells a program that was started again where to look.
+const AT: &str = "VMSAFE_AT";
+
+/// Mounts an ext4 without and one with a journal of data, which the superblock asks for.
+fn mount_with_journals(look: impl Fn(&Path, bool)) {
     for journal in [false, true] {
         let room = Room::new("places-journal");
         let (image, at) = (room.file("image"), room.file("at"));
@@ -220,7 +262,7 @@ fn a_journal_that_the_superblock_asks_for_is_seen() {
         let Some(mounted) = Mounted::over(room, at, &["-o", "loop", image]) else {
             return;
         };
-        assert_eq!(identify(&mounted.at).journals_data, journal);
+        look(&mounted.at, journal);
     }
 }
 
@@ -240,7 +282,7 @@ fn compression_is_seen() {
     let options = ScratchOptions::new(Scratched::Btrfs).mount_option("compress=zstd");
     match options.create(room.path()) {
         Ok(disk) => {
-            assert!(identify(&disk.path()).compresses);
+            assert_eq!(identify(&disk.path()).compresses, Some(true));
             let (_, file, verified) = confine(&disk.path()).unwrap();
             assert!(!closed(&file) && !verified);
             disk.close().unwrap();

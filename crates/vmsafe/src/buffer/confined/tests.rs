@@ -37,8 +37,8 @@ fn filesystem(kind: FsKind, name: &str) -> FileSystem {
     FileSystem {
         kind,
         name: name.to_owned(),
-        journals_data: false,
-        compresses: false,
+        journals_data: Some(false),
+        compresses: Some(false),
         discards: false,
     }
 }
@@ -263,6 +263,7 @@ fn a_journal_or_compression_opens_the_file_grade() {
             "compressed data is written elsewhere than it stood",
         ),
     ] {
+        let (journals_data, compresses) = (Some(journals_data), Some(compresses));
         let kernel = Model::leak();
         kernel.mount(FileSystem {
             journals_data,
@@ -273,6 +274,25 @@ fn a_journal_or_compression_opens_the_file_grade() {
         let expected = format!("open: {word}");
         let verdict = buffer.grade().of(Threat::BackingFile);
         assert_eq!(verdict.to_string(), expected);
+    }
+}
+
+#[test]
+fn what_the_system_will_not_tell_leaves_the_file_grade_unknown() {
+    let sure = Some(false);
+    for (journals_data, compresses) in [(None, sure), (sure, None), (sure, sure)] {
+        let kernel = Model::leak();
+        kernel.mount(FileSystem {
+            journals_data,
+            compresses,
+            ..filesystem(FsKind::Ext, "ext4")
+        });
+        let buffer = on(kernel).create(PATH, 1).unwrap();
+        let verdict = buffer.grade().of(Threat::BackingFile).clone();
+        let known = journals_data.is_some() && compresses.is_some();
+        assert_eq!(verdict.is_closed(), known, "{verdict}");
+        assert_eq!(verdict.to_string().starts_with("unknown: "), !known);
+        assert_eq!(buffer.burn().unwrap().in_place.is_yes(), known);
     }
 }
 

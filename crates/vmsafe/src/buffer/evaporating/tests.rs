@@ -383,8 +383,8 @@ fn what_a_file_system_lets_one_expect() {
         kernel.mount(FileSystem {
             kind,
             name: "named".to_owned(),
-            journals_data: false,
-            compresses: false,
+            journals_data: Some(false),
+            compresses: Some(false),
             discards: false,
         });
         let buffer = on(kernel).create_in(DIR, 1).unwrap();
