@@ -7,7 +7,7 @@ use std::ptr;
 use procfs::process::{MMapPath, MemoryMap, Process, VmFlags};
 use rustix::mm::{self, MapFlags};
 
-use super::unix::pages;
+use super::unix::{pages, store};
 use crate::contract::{Advice, Answer, Facts, Region, Span};
 use crate::refused::{Call, Refused};
 
@@ -27,6 +27,9 @@ pub(crate) fn map_secret(len: usize) -> Answer<Region> {
 /// A file of secret memory, `len` bytes long.
 pub(crate) fn secret_file(len: usize) -> Answer<OwnedFd> {
     let refused = |error: io::Error| Refused::new(Call::MapSecret, error);
+    let size = u64::try_from(len).expect("a length fits 64 bits");
+    // Secret memory is a file, whose size is limited as that of any other.
+    store::within_limit(size).map_err(refused)?;
     let flags = libc::c_uint::try_from(libc::O_CLOEXEC).expect("O_CLOEXEC is positive");
     // SAFETY: memfd_secret(2) takes flags only.
     let fd = unsafe { libc::syscall(libc::SYS_memfd_secret, flags) };
@@ -34,7 +37,6 @@ pub(crate) fn secret_file(len: usize) -> Answer<OwnedFd> {
     let fd = fd.ok_or_else(|| refused(io::Error::last_os_error()))?;
     // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    let size = u64::try_from(len).expect("a length fits 64 bits");
     rustix::fs::ftruncate(&fd, size).map_err(|errno| refused(errno.into()))?;
     Ok(fd)
 }

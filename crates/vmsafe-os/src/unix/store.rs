@@ -10,6 +10,7 @@ use std::path::Path;
 
 use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::mm::{self, MsyncFlags};
+use rustix::process::{Resource, getrlimit};
 use zeroize::Zeroizing;
 
 use super::system::{disk, place};
@@ -84,6 +85,19 @@ fn open(path: &Path, flags: OFlags, call: Call) -> Answer<UnixStore> {
     })
 }
 
+/// The kernel answers growth beyond RLIMIT_FSIZE with a signal that ends the program (SIGXFSZ,
+/// setrlimit(2)), so the limit is looked at first. A sandbox often sets it to 0.
+pub(crate) fn within_limit(end: u64) -> io::Result<()> {
+    match getrlimit(Resource::Fsize).current {
+        Some(limit) if end > limit => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "it is beyond the limit on the size of files; raise RLIMIT_FSIZE: `ulimit -f` in a \
+             shell, LimitFSIZE= in a systemd unit",
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn refused_path(call: Call, errno: rustix::io::Errno) -> Refused {
     if disk::LINK.contains(&errno) {
         let reason = "the path goes through a symbolic link; give the path that it stands for";
@@ -111,6 +125,14 @@ impl UnixStore {
     fn is(&self, other: &Stat) -> Answer<bool> {
         let own = fs::fstat(&self.file).map_err(|errno| Refused::new(Call::Unlink, errno))?;
         Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
+    }
+
+    /// The limit binds growth alone: what the file has already is not taken from it.
+    fn may_be(&self, len: u64) -> io::Result<()> {
+        match len > self.file.metadata()?.len() {
+            true => within_limit(len),
+            false => Ok(()),
+        }
     }
 
     /// Writes zeros behind what the file holds, up to `len`.
@@ -163,13 +185,13 @@ impl Store for UnixStore {
     }
 
     fn set_len(&self, len: u64) -> Answer<()> {
-        self.file
-            .set_len(len)
-            .map_err(|error| Refused::new(Call::SetLength, error))
+        let set = self.may_be(len).and_then(|()| self.file.set_len(len));
+        set.map_err(|error| Refused::new(Call::SetLength, error))
     }
 
     fn allocate(&self, len: u64) -> Answer<()> {
-        match disk::reserve(&self.file, len) {
+        let reserved = self.may_be(len);
+        match reserved.and_then(|()| disk::reserve(&self.file, len)) {
             // ramfs, ext2 and others know no reservation, but a block that was written is there.
             Err(error) if error.kind() == io::ErrorKind::Unsupported => self.write_zeros(len),
             reserved => reserved,
@@ -182,7 +204,9 @@ impl Store for UnixStore {
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> Answer<()> {
-        let written = self.file.write_all_at(bytes, offset);
+        // Unlike growth, a write beyond the limit is refused within the file too (write(2)).
+        let written = within_limit(offset.saturating_add(bytes.len() as u64));
+        let written = written.and_then(|()| self.file.write_all_at(bytes, offset));
         written.map_err(|error| Refused::new(Call::Write, error))
     }
 

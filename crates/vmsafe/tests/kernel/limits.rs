@@ -1,11 +1,15 @@
 //! The limit on locked memory, as a user whom it binds.
 
-use vmsafe::{Error, Fork, Locked, Source};
+use std::io::ErrorKind;
+use std::process::Command;
+
+use vmsafe::buffer::confined::{Burned, burn_file};
+use vmsafe::{Confined, Error, Evaporating, Fork, Locked, Source};
 use vmsafe_lab::{ended_by, not_run};
-use vmsafe_os::native;
+use vmsafe_os::{Call, native};
 
 use crate::stage::{
-    FAULT, again, alone, as_ordinary_user, child, full, is_playing, locked, page, status,
+    FAULT, Room, again, alone, as_ordinary_user, child, full, is_playing, locked, page, status,
 };
 
 const KIB: u64 = 1024;
@@ -94,9 +98,7 @@ fn a_containers_root_is_bound_by_the_limit() {
     }
     let prefix = ["prlimit", "--memlock=65536", "unshare", "--map-root-user"];
     let program = std::env::current_exe().unwrap();
-    let works = std::process::Command::new(prefix[2])
-        .args([prefix[3], "true"])
-        .output();
+    let works = Command::new(prefix[2]).args([prefix[3], "true"]).output();
     if !works.is_ok_and(|output| output.status.success()) {
         return not_run("no user namespaces here");
     }
@@ -106,4 +108,67 @@ fn a_containers_root_is_bound_by_the_limit() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// Starts the test again, as one whose files may grow to `bytes`.
+fn with_short_files(bytes: &str, test: &str) {
+    let limit = format!("--fsize={bytes}");
+    let program = std::env::current_exe().unwrap();
+    let output = again(&["prlimit", &limit], &program, test, test);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}: {said}{errors}", output.status);
+    assert!(said.contains("1 passed"), "{said}{errors}");
+}
+
+#[test]
+fn a_limit_on_files_is_an_error_and_no_signal() {
+    let _alone = alone();
+    let test = "limits::a_limit_on_files_is_an_error_and_no_signal";
+    let room = Room::new("limits-files");
+    let confined = || Confined::create(room.file("secret"), 1 << 20);
+    if is_playing(test) {
+        // Secret memory is a file too: the next kind is taken.
+        assert_eq!(Locked::new(32).unwrap().source(), Source::Anonymous);
+        let evaporating = Evaporating::create_in(room.path(), 1).map(drop);
+        for made in [confined().map(drop), evaporating] {
+            match made {
+                Err(Error::File { refused, .. }) => assert_eq!(
+                    (refused.call, refused.kind()),
+                    (Call::Allocate, ErrorKind::FileTooLarge)
+                ),
+                other => panic!("{other:?}"),
+            }
+            assert!(room.is_empty(), "nothing is left");
+        }
+        return;
+    }
+    confined().unwrap();
+    with_short_files("0", test);
+}
+
+#[test]
+fn a_limit_that_is_lowered_keeps_no_file_from_its_burn() {
+    let _alone = alone();
+    let test = "limits::a_limit_that_is_lowered_keeps_no_file_from_its_burn";
+    if !is_playing(test) {
+        return with_short_files("unlimited", test);
+    }
+    let room = Room::new("limits-burn");
+    let mut buffer = Confined::create(room.file("secret"), 1 << 20).unwrap();
+    buffer.fill(0xA5);
+    buffer.write_back().unwrap();
+    let left = room.file("left");
+    std::fs::write(&left, vec![0xA5; 100_001]).unwrap();
+    let own = format!("--pid={}", std::process::id());
+    let lowered = Command::new("prlimit")
+        .args([&own, "--fsize=65536"])
+        .status();
+    assert!(lowered.unwrap().success());
+    let confirmed = |burned: Burned| (burned.verified.is_yes(), burned.in_place.is_yes());
+    let expected = confirmed(buffer.burn().unwrap());
+    assert_eq!(expected.0, expected.1, "as far as this disk can confirm");
+    let burned = confirmed(burn_file(&left, &mut |_, _| {}).unwrap());
+    assert_eq!(burned, expected);
+    assert!(room.is_empty());
 }

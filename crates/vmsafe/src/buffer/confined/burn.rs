@@ -1,5 +1,6 @@
 //! Burn: the end of a file, step by step, with what each step could confirm.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -87,7 +88,7 @@ pub fn burn_file_on(
 
 /// Burns an open file, whose mapping ends before.
 pub(in crate::buffer) fn end(
-    kernel: &dyn Kernel,
+    kernel: &'static dyn Kernel,
     mapping: Mapping,
     store: &dyn Store,
     path: &Path,
@@ -132,15 +133,14 @@ pub(in crate::buffer) fn content(
 }
 
 fn steps(
-    kernel: &dyn Kernel,
+    kernel: &'static dyn Kernel,
     store: &dyn Store,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Answer<Burned> {
-    // To the end of the last page: a file that was cut short may have bytes behind its end.
     let page = kernel.page_size() as u64;
-    let bytes = store.len()?.next_multiple_of(page);
-    let whole = bytes * 2;
-    overwrite(store, bytes, &mut |done| progress(done, whole))?;
+    let len = store.len()?;
+    let whole = len.next_multiple_of(page) * 2;
+    let bytes = overwrite(kernel, store, len, &mut |done| progress(done, whole))?;
     store.sync()?;
     let verified = verify(store, bytes, &mut |done| progress(bytes + done, whole))?;
     let in_place = in_place(store);
@@ -155,13 +155,47 @@ fn steps(
     })
 }
 
-fn overwrite(store: &dyn Store, len: u64, progress: &mut dyn FnMut(u64)) -> Answer<()> {
+/// Writes zeros over a file of `len` bytes, and tells how many.
+fn overwrite(
+    kernel: &'static dyn Kernel,
+    store: &dyn Store,
+    len: u64,
+    progress: &mut dyn FnMut(u64),
+) -> Answer<u64> {
+    // To the end of the last page: a file that was cut short may have bytes behind its end.
+    let whole = len.next_multiple_of(kernel.page_size() as u64);
     let zeros = vec![0_u8; CHUNK];
-    for (offset, size) in chunks(len) {
-        store.write(offset, &zeros[..size])?;
+    for (offset, size) in chunks(whole) {
+        match store.write(offset, &zeros[..size]) {
+            Err(refused) if refused.kind() == ErrorKind::FileTooLarge => {
+                through_mapping(kernel, store, len, whole)?;
+                progress(len);
+                return Ok(len);
+            }
+            written => written?,
+        }
         progress(offset + size as u64);
     }
-    Ok(())
+    Ok(whole)
+}
+
+/// A limit on the size of files that was lowered since binds every write, and no store into a
+/// mapping (setrlimit(2)). What lies behind the end is zeroed as the last page is written back.
+fn through_mapping(
+    kernel: &'static dyn Kernel,
+    store: &dyn Store,
+    len: u64,
+    whole: u64,
+) -> Answer<()> {
+    // A hole wants space: where there is none that is an error now, and not a SIGBUS.
+    store.allocate(len)?;
+    let pages = usize::try_from(whole).map_err(|_| {
+        let reason = "the file is longer than the address space, and too long to be written to";
+        Refused::because(Call::MapFile, ErrorKind::FileTooLarge, reason)
+    })?;
+    let mut mapping = Mapping::of(kernel, store, pages)?;
+    mapping.wipe();
+    mapping.flush(store)
 }
 
 fn verify(store: &dyn Store, len: u64, progress: &mut dyn FnMut(u64)) -> Answer<Confirmed> {
@@ -170,13 +204,7 @@ fn verify(store: &dyn Store, len: u64, progress: &mut dyn FnMut(u64)) -> Answer<
     let mut verified = Confirmed::Yes;
     for (offset, size) in chunks(len) {
         let (read, from) = store.read_back(offset, &mut chunk[..size])?;
-        let other = |reason| {
-            Err(Refused::because(
-                Call::ReadBack,
-                std::io::ErrorKind::Other,
-                reason,
-            ))
-        };
+        let other = |reason| Err(Refused::because(Call::ReadBack, ErrorKind::Other, reason));
         if read != size {
             return other("the file is shorter than what was written to it");
         }

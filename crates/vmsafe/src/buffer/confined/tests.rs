@@ -352,6 +352,41 @@ fn a_burn_that_fails_keeps_the_name_and_can_be_tried_again() {
 }
 
 #[test]
+fn a_file_too_long_to_be_written_to_is_burned_through_a_mapping() {
+    for passes in [0, 1] {
+        let kernel = Model::leak();
+        let buffer = filled(kernel);
+        kernel.refuse_after(passes, Call::Write, ErrorKind::FileTooLarge);
+        let burned = buffer.burn().unwrap();
+        assert_eq!(
+            (burned.bytes, burned.verified),
+            (2 * PAGE as u64, Confirmed::Yes)
+        );
+        assert_clean(kernel);
+    }
+    let kernel = Model::leak();
+    // Without a mapping of the owner's that was wiped before.
+    let left = kernel.create(Path::new(PATH)).unwrap();
+    left.write(0, &[0xA5; PAGE + 1]).unwrap();
+    drop(left);
+    kernel.refuse(Call::Write, ErrorKind::FileTooLarge);
+    kernel.refuse(Call::MapFile, REFUSED);
+    assert!(
+        burn_file_on(kernel, PATH, &mut |_, _| {}).is_err(),
+        "the control"
+    );
+    let stood = kernel.disk(Path::new(PATH)).unwrap();
+    assert_eq!(stood, [0xA5; PAGE + 1], "nothing else overwrites it");
+    kernel.grant(Call::MapFile);
+    let burned = burn_file_on(kernel, PATH, &mut |_, _| {}).unwrap();
+    assert_eq!(
+        (burned.bytes, burned.verified),
+        (PAGE as u64 + 1, Confirmed::Yes)
+    );
+    assert_clean(kernel);
+}
+
+#[test]
 fn a_medium_that_keeps_the_bytes_is_found_out() {
     let kernel = Model::leak();
     let buffer = filled(kernel);
