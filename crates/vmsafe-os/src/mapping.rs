@@ -2,7 +2,7 @@
 //!
 //! A `Mapping` owns a [`Region`] from the moment that it is mapped to the moment that it is
 //! unmapped, and gives its memory back zeroed, on every path: drop, unwinding, and half-done
-//! construction.
+//! construction. The one exception is said by name, [`Mapping::leave_to_file`].
 //!
 //! ```text
 //!   guard page │ inner: what as_slice() lends │ guard page
@@ -26,6 +26,8 @@ pub struct Mapping {
     region: Region,
     epoch: u64,
     access: Access,
+    /// False once the content was handed over to the file.
+    is_wiped: bool,
 }
 
 impl Mapping {
@@ -59,6 +61,7 @@ impl Mapping {
             region,
             epoch: kernel.epoch(),
             access: Access::ReadWrite,
+            is_wiped: true,
         }
     }
 
@@ -216,6 +219,13 @@ impl Mapping {
         self.kernel.peek(self.region.inner)
     }
 
+    /// Unmaps a file's pages as they are, for a caller who overwrites the file at once: where the
+    /// file system may want space for a store, a full disk makes a fault of the store and an error
+    /// of the write.
+    pub fn leave_to_file(mut self) {
+        self.is_wiped = false;
+    }
+
     /// Decides what a child sees.
     ///
     /// # Errors
@@ -247,7 +257,8 @@ impl Drop for Mapping {
         if !self.is_present() {
             return;
         }
-        if self.access == Access::ReadWrite || self.protect(Access::ReadWrite).is_ok() {
+        let writable = || self.access == Access::ReadWrite;
+        if self.is_wiped && (writable() || self.protect(Access::ReadWrite).is_ok()) {
             self.wipe();
         }
         // SAFETY: drop runs once, and no borrow outlives it.
@@ -290,6 +301,29 @@ mod tests {
     #[should_panic(expected = "a copy beyond the end of a mapping")]
     fn a_copy_whose_end_overflows_panics() {
         page().copy_out(usize::MAX, &mut [0; 2]);
+    }
+
+    #[test]
+    fn what_is_left_to_its_file_goes_back_as_it_is() {
+        for left in [true, false] {
+            let kernel = Model::leak();
+            let path = std::path::Path::new("/disk/left");
+            let store = kernel.create(path).unwrap();
+            store.allocate(PAGE as u64).unwrap();
+            let mut page = Mapping::of(kernel, store.as_ref(), PAGE).unwrap();
+            page.as_mut_slice().fill(1);
+            if left {
+                page.leave_to_file();
+            } else {
+                drop(page);
+            }
+            let stands = kernel.disk(path).unwrap();
+            assert_eq!(stands, vec![u8::from(left); PAGE]);
+            assert_eq!(
+                (kernel.mapped(), kernel.dirty_unmaps()),
+                (0, usize::from(left))
+            );
+        }
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! Disk: openat2(2), fallocate(2), open(2) `O_DIRECT`.
+//! Disk: openat2(2), fallocate(2), open(2) `O_DIRECT`, ioctl_iflags(2).
 
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{self, CWD, FallocateFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{self, CWD, FallocateFlags, IFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::place;
-use crate::contract::ReadBack;
+use crate::contract::{FsKind, ReadBack};
 
 /// What the kernel answers where a symbolic link stands in the way.
 pub(crate) const LINK: [Errno; 1] = [Errno::LOOP];
@@ -23,7 +23,24 @@ pub(crate) fn open_straight(dir: &Path) -> rustix::io::Result<OwnedFd> {
 
 /// Reserves space for `len` bytes.
 pub(crate) fn reserve(file: &File, len: u64) -> io::Result<()> {
+    if place::kind_of(file)? == FsKind::Btrfs && !stands_still(file).unwrap_or(false) {
+        return Err(io::Error::other(
+            "btrfs would copy the file at each store, and on a full disk a store would end the \
+             program; name a file on ext4 or xfs, or in a directory with `chattr +C`",
+        ));
+    }
     Ok(fs::fallocate(file, FallocateFlags::empty(), 0, len)?)
+}
+
+/// btrfs writes every block anew elsewhere, so space that is reserved serves the first store alone,
+/// unless the file is told to stand still while it is empty (chattr(1): `C`).
+fn stands_still(file: &File) -> rustix::io::Result<bool> {
+    let flags = fs::ioctl_getflags(file)?;
+    if flags.contains(IFlags::NOCOW) {
+        return Ok(true);
+    }
+    fs::ioctl_setflags(file, (flags - IFlags::COMPRESSED) | IFlags::NOCOW)?;
+    Ok(fs::ioctl_getflags(file)?.contains(IFlags::NOCOW))
 }
 
 /// Gives blocks back.

@@ -37,7 +37,7 @@ const MAGIC: [(u32, FsKind); 19] = [
 ];
 
 pub(crate) fn of(file: &File) -> io::Result<FileSystem> {
-    let kind = kind_of_magic(fs::fstatfs(file)?.f_type);
+    let kind = kind_of(file)?;
     let mount = mount_of(file)?;
     let options = &mount.super_options;
     let flags = told(fs::ioctl_getflags(file));
@@ -53,6 +53,11 @@ pub(crate) fn of(file: &File) -> io::Result<FileSystem> {
         compresses: either(has(IFlags::COMPRESSED), Some(mounted_so)),
         discards: options.contains_key("discard"),
     })
+}
+
+/// What the kernel says without a look at the mount: an overlay is just that.
+pub(crate) fn kind_of(file: &File) -> io::Result<FsKind> {
+    Ok(kind_of_magic(fs::fstatfs(file)?.f_type))
 }
 
 /// The flags of chattr(1): none where the file system has none, `None` where the kernel will not

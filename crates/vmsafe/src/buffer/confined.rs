@@ -12,7 +12,8 @@
 //!
 //! **Mechanism.** A shared mapping of whole pages: the kernel's only place to write them is the
 //! file. The file is created exclusively, through no symbolic link, and locked; space is reserved
-//! first, so that a full disk is an error now and not a SIGBUS later.
+//! first, so that a full disk is an error now and not a SIGBUS later; on btrfs, which writes blocks
+//! anew elsewhere, the file is set to be written where it stands.
 //! **Needs.** A file system that keeps the promise; tmpfs is refused, for its pages go to swap.
 //! **Cost.** Disk space; the burn writes the length once and reads it once.
 //! **Does not stop.** Another process of the same user, or root, from opening the file: the lock is

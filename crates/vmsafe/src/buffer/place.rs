@@ -135,6 +135,23 @@ pub(super) fn tail(filesystem: &FileSystem, locked: bool) -> Result<Verdict, Ref
     }
 }
 
+/// Whether a store into a mapping may want space that was not reserved, as where blocks are written
+/// anew elsewhere. On a full disk it ends the program by SIGBUS.
+pub(super) fn stores_may_fault(filesystem: &FileSystem) -> bool {
+    !matches!(
+        filesystem.kind,
+        FsKind::Ext
+            | FsKind::Xfs
+            | FsKind::Fat
+            | FsKind::Ntfs
+            | FsKind::Ufs
+            | FsKind::Hfs
+            | FsKind::Tmpfs
+            | FsKind::TmpfsNoSwap
+            | FsKind::Ramfs
+    )
+}
+
 /// Whether overwriting the file overwrites what the medium holds.
 pub(super) fn burns(filesystem: &FileSystem) -> Verdict {
     if filesystem.journals_data == Some(true) {

@@ -334,6 +334,45 @@ fn a_full_disk_is_an_error_and_not_a_crash() {
     disk.close().unwrap();
 }
 
+#[test]
+fn a_full_btrfs_faults_no_store() {
+    let _alone = alone();
+    if !require_root("a_full_btrfs_faults_no_store") {
+        return;
+    }
+    let room = Room::new("places-full-btrfs");
+    let disk = match ScratchOptions::new(Scratched::Btrfs)
+        .mount_option("compress=zstd")
+        .create(room.path())
+    {
+        Ok(disk) => disk,
+        Err(error) => return not_run(&error.to_string()),
+    };
+    let dir = disk.path().canonicalize().unwrap();
+    let confined = |name| Confined::create(dir.join(name), 4 << 20).unwrap();
+    let (mut stored, mut burned) = (confined("stored"), confined("burned"));
+    let mut evaporating = Evaporating::create_in(&dir, 100).unwrap();
+    evaporating.write(b"before").unwrap();
+    for buffer in [&mut stored, &mut burned] {
+        buffer.fill(0xA5);
+        buffer.write_back().unwrap();
+    }
+    fill(&dir.join("filler"));
+    let no_room = std::fs::write(dir.join("more"), vec![1; 1 << 20]).unwrap_err();
+    assert_eq!(no_room.kind(), ErrorKind::StorageFull, "the control");
+    stored.fill(0xA6);
+    stored.write_back().unwrap();
+    evaporating.write(b"after").unwrap();
+    disk.flush().unwrap();
+    evaporating.write(b"again").unwrap();
+    for buffer in [stored, burned] {
+        let path = buffer.path().to_owned();
+        let report = buffer.burn().unwrap();
+        assert!(!path.exists() && !report.in_place.is_yes(), "{report:?}");
+    }
+    disk.close().unwrap();
+}
+
 /// Fills the disk with a file to its last block; returns its length.
 fn fill(path: &Path) -> u64 {
     use std::io::Write;

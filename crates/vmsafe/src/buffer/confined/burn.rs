@@ -96,8 +96,12 @@ pub(in crate::buffer) fn end(
     if !mapping.is_present() {
         return Err(Error::Elsewhere);
     }
-    // Zeroes the pages, and with them the file, before it is written over.
-    drop(mapping);
+    match store.filesystem() {
+        // The overwrite that follows zeroes the same pages, and may fail without a fault.
+        Ok(filesystem) if place::stores_may_fault(&filesystem) => mapping.leave_to_file(),
+        // Zeroes the pages, and with them the file, before it is written over.
+        _ => drop(mapping),
+    }
     steps(kernel, store, &mut |_, _| {}).map_err(|refused| Error::File {
         path: path.to_owned(),
         refused,

@@ -387,6 +387,31 @@ fn a_file_too_long_to_be_written_to_is_burned_through_a_mapping() {
 }
 
 #[test]
+fn where_a_store_may_fault_a_burn_makes_none() {
+    for (kind, name, faults) in [(FsKind::Btrfs, "btrfs", true), (FsKind::Ext, "ext4", false)] {
+        let kernel = Model::leak();
+        kernel.mount(filesystem(kind, name));
+        let buffer = filled(kernel);
+        kernel.refuse(Call::Write, ErrorKind::StorageFull);
+        let error = buffer.burn().unwrap_err();
+        assert!(
+            error.to_string().contains("to write to the file"),
+            "{error}"
+        );
+        let stands = kernel.disk(Path::new(PATH)).unwrap();
+        assert_eq!(
+            stands == canary(),
+            faults,
+            "{name}: stored into the mapping"
+        );
+        kernel.grant(Call::Write);
+        let burned = burn_file_on(kernel, PATH, &mut |_, _| {}).unwrap();
+        assert!(burned.verified.is_yes());
+        assert_eq!(kernel.named(), 0);
+    }
+}
+
+#[test]
 fn a_medium_that_keeps_the_bytes_is_found_out() {
     let kernel = Model::leak();
     let buffer = filled(kernel);
