@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use libfuzzer_sys::fuzz_target;
 use vmsafe_witness::Compression;
 
-const HEADS: [&[u8]; 7] = [
+const HEADS: [&[u8]; 9] = [
     b"",
     b"\x1f\x8b\x08",
     b"\x1f\x8b\x08\0\0\0\0\0\0\xff",
@@ -15,6 +15,8 @@ const HEADS: [&[u8]; 7] = [
     b"\x28\xb5\x2f\xfd\0\x58",
     b"\x04\x22\x4d\x18",
     b"\x04\x22\x4d\x18\x60\x40\x82",
+    b"\x02\x21\x4c\x18",
+    b"\x50\x2a\x4d\x18\x04\0\0\0skip\x28\xb5\x2f\xfd",
 ];
 
 fuzz_target!(|input: (u8, &[u8])| {

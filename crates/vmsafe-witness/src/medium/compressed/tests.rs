@@ -26,7 +26,7 @@ fn compress(kind: Compression, bytes: &[u8]) -> Vec<u8> {
         Compression::Zstd => {
             ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
         }
-        Compression::Lz4 => {
+        Compression::Lz4 | Compression::ZstdOrLz4 => {
             let info = lz4_flex::frame::FrameInfo::new().content_checksum(true);
             let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
             encoder.write_all(bytes).unwrap();
@@ -60,13 +60,85 @@ fn reads_one_frame_and_several() {
     }
 }
 
+/// A frame that decoders skip.
+fn skipped(len: u8) -> Vec<u8> {
+    let content = vec![b's'; len.into()];
+    [&[0x50, 0x2a, 0x4d, 0x18, len, 0, 0, 0][..], &content].concat()
+}
+
+/// A frame of two blocks, as `lz4 -l` writes it.
+fn legacy(first: &[u8], second: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2, 0x21, 0x4c, 0x18];
+    for block in [first, second] {
+        let stored = lz4_flex::block::compress(block);
+        frame.extend(u32::try_from(stored.len()).unwrap().to_le_bytes());
+        frame.extend(stored);
+    }
+    frame
+}
+
 #[test]
-fn a_zstd_frame_to_skip_is_skipped() {
-    let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0][..], b"skip"].concat();
-    let frame = compress(Compression::Zstd, b"kept");
-    let all = [&skipped[..], &frame, &skipped].concat();
-    assert_eq!(read(Compression::Zstd, &all).unwrap(), b"kept");
-    assert!(read(Compression::Zstd, &all[..all.len() - 1]).is_err());
+fn frames_to_skip_are_skipped_wherever_they_stand() {
+    for kind in [Compression::Zstd, Compression::Lz4] {
+        let (one, two) = (compress(kind, b"one"), compress(kind, b"two"));
+        for len in [0, 4, 200] {
+            let skip = skipped(len);
+            let all = [&skip[..], &skip, &one, &skip, &two, &skip].concat();
+            assert_eq!(Compression::detect(&all), Some(kind));
+            for looked_at in [4, 7, 8, 11, 8 + usize::from(len)] {
+                let detected = Compression::detect(&all[..looked_at]);
+                assert_eq!(detected, Some(Compression::ZstdOrLz4));
+            }
+            for kind in [kind, Compression::ZstdOrLz4] {
+                assert_eq!(read(kind, &all).unwrap(), b"onetwo", "{len}");
+            }
+            if len > 0 {
+                assert!(read(kind, &all[..all.len() - 1]).is_err());
+            }
+        }
+        // Nothing that decoders know follows: it is no such stream.
+        assert_eq!(
+            Compression::detect(&[&skipped(9)[..], b"text"].concat()),
+            None
+        );
+    }
+}
+
+#[test]
+fn the_legacy_format_of_lz4_ends_where_another_frame_begins() {
+    let content = content();
+    let (first, second) = content.split_at(300_000);
+    let frame = legacy(first, second);
+    assert_eq!(Compression::detect(&frame), Some(Compression::Lz4));
+    assert!(read(Compression::Lz4, &frame).unwrap() == content);
+    assert_eq!(given(Compression::Lz4, &frame[..frame.len() - 1]), first);
+    let mut damaged = frame.clone();
+    damaged.extend([3, 0, 0, 0, 0xf0, 0xff, 0xff]);
+    assert!(given(Compression::Lz4, &damaged) == content);
+    let small = legacy(b"three", b"four");
+    let others = [
+        compress(Compression::Lz4, b"one"),
+        compress(Compression::Zstd, b"two"),
+    ];
+    let [lz4, zstd] = &others;
+    let all = [&small[..], lz4, &small, zstd, &skipped(5), &small, &small].concat();
+    let expected = b"threefouronethreefourtwothreefourthreefour";
+    assert_eq!(read(Compression::Lz4, &all).unwrap(), expected);
+}
+
+#[test]
+fn zeros_behind_gzip_are_no_content() {
+    let member = compress(Compression::Gzip, b"one");
+    for zeros in [1, 511, 200_000] {
+        let zeros = vec![0; zeros];
+        let filled = [&member[..], &zeros].concat();
+        assert_eq!(read(Compression::Gzip, &filled).unwrap(), b"one");
+        let more = [&filled[..], &member, &zeros].concat();
+        assert_eq!(read(Compression::Gzip, &more).unwrap(), b"oneone");
+        let garbage = [&filled[..], b"garbage"].concat();
+        assert_eq!(given(Compression::Gzip, &garbage), b"one");
+    }
+    assert!(read(Compression::Gzip, &[0; 100]).is_err());
 }
 
 #[test]
@@ -163,5 +235,58 @@ fn what_zstd_keeps_as_history_is_given_before_an_error() {
         }
         let cut = given(Compression::Zstd, &whole[..whole.len() - 1]);
         assert!(cut.len() >= first.len() && content.starts_with(&cut));
+    }
+}
+
+#[test]
+fn what_gzip_decoded_before_an_error_is_given() {
+    let content = content();
+    // Around what the decoder works in, and in the midst of it.
+    let sizes = [
+        1,
+        100,
+        32_767,
+        32_768,
+        32_769,
+        65_600,
+        200_000,
+        content.len(),
+    ];
+    for content in sizes.map(|size| &content[content.len() - size..]) {
+        let level = flate2::Compression::default();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+        encoder.write_all(content).unwrap();
+        encoder.flush().unwrap();
+        // A kind of block that there is not.
+        let damaged = [&encoder.get_ref()[..], &[0xff; 2000]].concat();
+        let undamaged = encoder.finish().unwrap();
+        for kept in [1, content.len() / 2, content.len()] {
+            // Also behind another member, so that the two do not begin at the same place.
+            let before = compress(Compression::Gzip, &content[..kept]);
+            let expected = [&content[..kept], content].concat();
+            let all = [&before[..], &damaged].concat();
+            assert!(given(Compression::Gzip, &all) == expected, "{kept}");
+            let all = [&before[..], &undamaged].concat();
+            assert!(read(Compression::Gzip, &all).unwrap() == expected);
+        }
+    }
+}
+
+#[test]
+fn reads_of_any_size_give_the_same() {
+    for kind in KINDS {
+        let content = content();
+        let mut reader = kind.reader(io::Cursor::new(compress(kind, &content)));
+        let mut read = Vec::new();
+        for size in [1, 7, 4096, 0, 100_000].into_iter().cycle() {
+            let before = read.len();
+            read.resize(before + size, 0);
+            let count = reader.read(&mut read[before..]).unwrap();
+            read.truncate(before + count);
+            if count == 0 && size > 0 {
+                break;
+            }
+        }
+        assert!(read == content, "{kind:?}");
     }
 }
