@@ -1,6 +1,7 @@
 //! Scans the memory of a live process.
 
 mod maps;
+mod populated;
 #[cfg(test)]
 mod tests;
 
@@ -9,12 +10,14 @@ use core::ops::Range;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, PAGE};
 use crate::hit::Hit;
 use crate::keys::KeyHit;
 use crate::report::{Gap, Progress, Report};
 use crate::scan::{BLOCK, Pieces, Seekable, scan_alone};
 use crate::searcher::Searcher;
+
+use populated::{PageMap, each_range};
 
 pub use maps::{Mapping, mappings};
 
@@ -48,7 +51,7 @@ pub struct ProcessKey {
 pub struct ProcessReport {
     /// Bytes that were read and searched.
     pub covered_bytes: u64,
-    /// Bytes that the process had mapped when the scan began.
+    /// Bytes that the process had mapped when the scan began, less those that it never used.
     pub total_bytes: u64,
     /// By rising address, at most [`Report::MOST_HITS`].
     pub hits: Vec<ProcessHit>,
@@ -62,7 +65,9 @@ pub struct ProcessReport {
 
 /// Scans all memory that process `pid` has mapped.
 ///
-/// The process runs on: what moves while it is scanned may be missed. Scanning ourselves leaves
+/// The process runs on: what moves while it is scanned may be missed. Memory of its own that it
+/// reserved and never used holds nothing, and is passed over: to read it would cost the process
+/// memory. Scanning ourselves leaves
 /// out the scanner's own read buffer, as a gap that says so: it holds a copy of whatever was read
 /// last.
 ///
@@ -112,11 +117,13 @@ pub fn scan_memory(
     };
 
     let stop = Cell::new(false);
+    let mapped: u64 = mappings.iter().map(Mapping::len).sum();
     let mut report = Report {
-        total_bytes: Some(mappings.iter().map(Mapping::len).sum()),
+        total_bytes: Some(mapped),
         ..Report::default()
     };
-    for range in joined(mappings) {
+    let mut visit = |range, passed_over| {
+        report.total_bytes = Some(mapped - passed_over);
         for (range, is_own) in without(range, own) {
             if is_own {
                 let because = "the scanner's own read buffer".to_owned();
@@ -138,22 +145,12 @@ pub fn scan_memory(
                 );
             }
         }
-    }
+    };
+    let rim = (searcher.overlap() as u64).next_multiple_of(PAGE as u64);
+    let passed_over = each_range(mappings, PageMap::open(pid), rim, &mut visit);
+    report.total_bytes = Some(mapped - passed_over);
     report.sort();
     report
-}
-
-/// The mapped ranges, adjacent ones joined: a secret may lie across a border that only a change of
-/// permissions made.
-fn joined(mappings: &[Mapping]) -> Vec<Range<u64>> {
-    let mut ranges: Vec<Range<u64>> = Vec::new();
-    for mapping in mappings {
-        match ranges.last_mut() {
-            Some(last) if last.end == mapping.range.start => last.end = mapping.range.end,
-            _ => ranges.push(mapping.range.clone()),
-        }
-    }
-    ranges
 }
 
 /// Cuts `own` ranges out of `range`; the parts come in order, each with whether it is our own.

@@ -111,3 +111,54 @@ fn own_ranges_are_cut_out() {
         [(10..12, true), (12..20, true)]
     );
 }
+
+/// What the kernel keeps to itself of our memory for the tables of its pages, in kilobytes.
+fn page_tables() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mut lines = status.lines();
+    let told = lines.find_map(|line| line.strip_prefix("VmPTE:")).unwrap();
+    told.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn memory_that_was_never_used_is_passed_over_and_stays_so() {
+    const RESERVED: usize = 2 << 30;
+    if !is_offered() {
+        return;
+    }
+    let mut reserved: Vec<u8> = Vec::with_capacity(RESERVED);
+    let control = made_up(77);
+    let middle = RESERVED / 2 + 123;
+    // Across the border of a page that is used and one that is not, by zeros that end it.
+    let ends_in_zeros = [&made_up(78)[..20], &[0; 12]].concat();
+    let border = RESERVED / 4;
+    let room = reserved.spare_capacity_mut();
+    let page = room.as_ptr().addr() % PAGE;
+    let places = [middle, border - page - 20];
+    for (place, needle) in places.into_iter().zip([&control[..], &ends_in_zeros[..20]]) {
+        for (room, byte) in room[place..].iter_mut().zip(needle) {
+            room.write(*byte);
+        }
+    }
+    let mut needles = Needles::new();
+    needles.push(&control).unwrap();
+    needles.push(&ends_in_zeros).unwrap();
+    let tables = page_tables();
+    let report = scan_process(&Searcher::new(&needles), std::process::id()).unwrap();
+    let grown = page_tables().saturating_sub(tables);
+    // Four megabytes of tables for two gigabytes.
+    assert!(grown < 1024, "the tables grew by {grown} kB");
+    assert!(report.total_bytes < RESERVED as u64);
+    for (place, number) in places.into_iter().zip([0, 1]) {
+        let address = (reserved.as_ptr().addr() + place) as u64;
+        let stands = |found: &&ProcessHit| found.hit.offset == address && found.hit.whole;
+        let found = report
+            .hits
+            .iter()
+            .find(stands)
+            .expect("the needle is found");
+        assert_eq!(found.hit.needle.number(), number);
+    }
+    let gaps: u64 = report.gaps.iter().map(|gap| gap.len).sum();
+    assert_eq!(report.covered_bytes + gaps, report.total_bytes);
+}
