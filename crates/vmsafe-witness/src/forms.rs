@@ -157,7 +157,7 @@ const LOWER: u64 = (b'a' - b'9' - 1) as u64;
 const UPPER: u64 = (b'A' - b'9' - 1) as u64;
 
 /// A form any part of which is made from a part of the needle.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Spelling {
     /// Byte by byte backwards.
     Reversed,

@@ -34,8 +34,10 @@ mod group;
 mod halves;
 mod index;
 mod look_up;
+mod matches;
 mod parallel;
 mod pattern;
+mod repeats;
 mod settle;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -56,6 +58,7 @@ use crate::schedule::{self, find_schedules};
 
 use encoded::{Encoded, Place};
 use group::Group;
+use matches::{Match, Matches, Written};
 use pattern::{Pattern, Patterns};
 use settle::settle;
 use windows::{WINDOW, load};
@@ -117,9 +120,6 @@ struct Compiled {
     wanted: Wanted,
 }
 
-/// Matches beyond this number are first freed of repetitions (a periodic needle matches itself).
-const MANY_MATCHES: usize = 1 << 16;
-
 impl Searcher {
     /// Compiles `needles`, to be found byte for byte and in fragments. The searcher is independent
     /// of them afterwards.
@@ -168,7 +168,7 @@ impl Searcher {
     pub(crate) fn hits(&self, base_offset: u64, bytes: &[u8], fresh: usize) -> Vec<Hit> {
         let compiled = &*self.compiled;
         let (base_offset, bytes) = with_overlap(base_offset, bytes, fresh, compiled.longest);
-        let mut matches = Vec::new();
+        let mut matches = Matches::default();
         for group in &compiled.groups {
             group.search(compiled, bytes, &mut matches);
         }
@@ -231,53 +231,6 @@ impl fmt::Debug for Searcher {
     }
 }
 
-/// Adjacent bytes that equal a part of a pattern, or of a form of it.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Match {
-    /// In the searched bytes.
-    start: usize,
-    len: usize,
-    written: Written,
-    /// Where in what is written the part begins.
-    from: usize,
-}
-
-/// What is matched.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Written {
-    /// The number of a pattern.
-    pattern: usize,
-    /// How it is spelled, if it is not matched byte for byte.
-    spelling: Option<Spelling>,
-}
-
-impl Match {
-    /// Whether the byte at `at` of the searched bytes, taken as byte `from` of what is written, is
-    /// part of this match.
-    fn covers(&self, written: Written, at: usize, from: usize) -> bool {
-        self.written == written
-            && at >= self.start
-            && at - self.start < self.len
-            && from == self.from + (at - self.start)
-    }
-
-    fn to_hit(&self, compiled: &Compiled, base_offset: u64) -> Hit {
-        let pattern = compiled.patterns.all[self.written.pattern];
-        let whole = self.len == compiled.len(self.written);
-        let form = match compiled.form(self.written) {
-            Form::Exact if !whole => Form::Fragment,
-            form => form,
-        };
-        Hit {
-            offset: base_offset + self.start as u64,
-            len: self.len as u64,
-            needle: pattern.needle(),
-            form,
-            whole,
-        }
-    }
-}
-
 /// Whether a part of a needle is long and varied enough to be more than chance.
 fn is_evidence(part: &[u8], form: Form) -> bool {
     let changes = part.windows(2).filter(|pair| pair[0] != pair[1]);
@@ -307,7 +260,7 @@ impl Compiled {
 
     /// If the window at `at` of `hay` stands at `stored` too, extends this equality both ways, and
     /// keeps it if it is long enough.
-    fn extend(&self, hay: &[u8], at: usize, stored: usize, matches: &mut Vec<Match>) {
+    fn extend(&self, hay: &[u8], at: usize, stored: usize, matches: &mut Matches) {
         let store = &self.patterns.store;
         if store.word(stored) != load(&hay[at..]) {
             return;
@@ -319,7 +272,7 @@ impl Compiled {
             spelling: None,
         };
         let from = stored - pattern.start();
-        if is_covered(matches, written, at, from) {
+        if matches.is_covered(written, at, from) {
             return;
         }
         let after = store.matches_forward(stored, pattern.end(), &hay[at..]);
@@ -339,7 +292,7 @@ impl Compiled {
         hay: &[u8],
         (encoded, nth, window): (&Encoded<'_>, isize, u64),
         stored: usize,
-        matches: &mut Vec<Match>,
+        matches: &mut Matches,
     ) {
         if self.patterns.store.word(stored) != window {
             return;
@@ -352,7 +305,7 @@ impl Compiled {
     }
 
     /// As [`Self::extend`], if the window at `at` stands at `stored` backwards.
-    fn extend_reversed(&self, hay: &[u8], at: usize, stored: usize, matches: &mut Vec<Match>) {
+    fn extend_reversed(&self, hay: &[u8], at: usize, stored: usize, matches: &mut Matches) {
         if self.patterns.store.word(stored).swap_bytes() != load(&hay[at..]) {
             return;
         }
@@ -366,7 +319,7 @@ impl Compiled {
     }
 
     /// As [`Self::extend`], of a form of a pattern that may stand at a place.
-    fn extend_spelled(&self, hay: &[u8], number: usize, place: &Place, matches: &mut Vec<Match>) {
+    fn extend_spelled(&self, hay: &[u8], number: usize, place: &Place, matches: &mut Matches) {
         let Place { at, from, spelling } = *place;
         let pattern = self.patterns.all[number];
         let plain = self.patterns.plain(&pattern);
@@ -375,7 +328,7 @@ impl Compiled {
             spelling: Some(spelling),
         };
         if !pattern.decoded.holds(spelling)
-            || is_covered(matches, written, at, from)
+            || matches.is_covered(written, at, from)
             || !spelling.is_own(plain)
         {
             return;
@@ -391,20 +344,11 @@ impl Compiled {
         self.keep(hay, found, matches);
     }
 
-    fn keep(&self, hay: &[u8], found: Match, matches: &mut Vec<Match>) {
+    fn keep(&self, hay: &[u8], found: Match, matches: &mut Matches) {
+        matches.note(&found);
         let part = &hay[found.start..found.start + found.len];
         if found.len == self.len(found.written) || is_evidence(part, self.form(found.written)) {
             matches.push(found);
-            if matches.len().is_multiple_of(MANY_MATCHES) {
-                matches.sort_unstable();
-                matches.dedup();
-            }
         }
     }
-}
-
-/// Whether one of the last matches [covers](Match::covers) this.
-fn is_covered(matches: &[Match], written: Written, at: usize, from: usize) -> bool {
-    let mut last = matches.iter().rev().take(8);
-    last.any(|earlier| earlier.covers(written, at, from))
 }

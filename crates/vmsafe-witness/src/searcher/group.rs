@@ -11,7 +11,7 @@ use super::pattern::{Patterns, STRIDES};
 use super::text::{BATCH, FIRST_BLOCK, Text};
 use super::whole::Whole;
 use super::windows::{HALF_LEN, WINDOW, Windows, load, repeated_byte};
-use super::{Compiled, Match};
+use super::{Compiled, Matches};
 
 /// The blocks of a batch.
 const BLOCKS: usize = BATCH * WINDOW / BLOCK;
@@ -33,7 +33,7 @@ impl Group {
     }
 
     /// Adds what of this group stands in `hay` to `matches`.
-    pub(super) fn search(&self, compiled: &Compiled, hay: &[u8], matches: &mut Vec<Match>) {
+    pub(super) fn search(&self, compiled: &Compiled, hay: &[u8], matches: &mut Matches) {
         let Windows {
             text,
             blank,
@@ -75,7 +75,7 @@ impl Group {
         &self,
         compiled: &Compiled,
         hay: &[u8],
-        matches: &mut Vec<Match>,
+        matches: &mut Matches,
         filter: &Filter,
         decoder: Option<Decoder<'_>>,
         class: impl Class,
@@ -113,7 +113,7 @@ struct Sweep<'a> {
     decoder: Option<Decoder<'a>>,
     compiled: &'a Compiled,
     hay: &'a [u8],
-    matches: &'a mut Vec<Match>,
+    matches: &'a mut Matches,
     /// Up to where the windows around those that passed have been compared.
     compared: usize,
 }

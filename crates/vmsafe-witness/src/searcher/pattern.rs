@@ -83,12 +83,28 @@ impl Pattern {
     #[inline(always)]
     pub(super) fn strides(&self) -> impl ExactSizeIterator<Item = usize> + use<> {
         let Range { start, end } = self.windows();
-        let is_encoded = !matches!(self.form, Form::Exact);
-        if is_encoded && !self.has_run && self.stride() == WINDOW {
+        if self.is_sparse() {
             // A part of a stride would be of no use.
             (start..end.saturating_sub(WINDOW - 1)).step_by(PERIOD * WINDOW)
         } else {
             (start..end).step_by(self.stride())
+        }
+    }
+
+    /// Whether only some of its strides count.
+    fn is_sparse(&self) -> bool {
+        let is_encoded = !matches!(self.form, Form::Exact);
+        is_encoded && !self.has_run && self.stride() == WINDOW
+    }
+
+    /// How far apart those of its windows are that are indexed.
+    pub(super) fn index_step(&self) -> usize {
+        if self.has_run {
+            1
+        } else if self.is_sparse() {
+            PERIOD * WINDOW
+        } else {
+            self.stride()
         }
     }
 

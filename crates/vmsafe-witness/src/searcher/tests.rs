@@ -1,4 +1,5 @@
 mod oracle;
+mod periodic;
 
 use proptest::collection::vec;
 use proptest::prelude::*;

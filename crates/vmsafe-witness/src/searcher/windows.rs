@@ -7,6 +7,7 @@ use super::filter::{Filter, HALF, Kind, MANY_WINDOWS};
 use super::index::{Entries, Index};
 use super::parallel::{in_parallel, shares};
 use super::pattern::{Content, Pattern, Patterns};
+use super::repeats::Repeats;
 use crate::hit::Form;
 use crate::masked::Masked;
 
@@ -174,6 +175,7 @@ impl Tables {
 
     fn take(&mut self, store: &Masked, pattern: &Pattern) {
         let insertions = insertions(pattern, self.filter.kind());
+        let repeats = Repeats::of(pattern, store);
         let mut strides = pattern.strides().peekable();
         while let Some(at) = strides.next() {
             let (windows, count) = pattern.windows_of(at, store);
@@ -185,8 +187,8 @@ impl Tables {
                 self.insert(windows, insertions);
             }
             if pattern.has_run {
-                self.index_all(at, windows);
-            } else {
+                self.index_all(at, windows, &repeats);
+            } else if !repeats.hold(at) {
                 self.entries.push(windows[0], at);
             }
         }
@@ -226,10 +228,11 @@ impl Tables {
 
     /// A pattern that holds a run is indexed in full: it is also sought from the borders of runs,
     /// where any window may be the one that is asked for.
-    fn index_all(&mut self, at: usize, windows: &[u64]) {
+    fn index_all(&mut self, at: usize, windows: &[u64], repeats: &Repeats) {
         for (at, &window) in (at..).zip(windows) {
             match repeated_byte(window) {
                 Some(byte) => self.runs[usize::from(byte)] = true,
+                None if repeats.hold(at) => {}
                 None => self.entries.push(window, at),
             }
         }
