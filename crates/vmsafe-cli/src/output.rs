@@ -7,7 +7,7 @@ mod progress;
 mod table;
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 
@@ -33,9 +33,19 @@ impl Output {
 
     /// A result as JSON, one line.
     pub(crate) fn json(&self, value: &impl Serialize) -> io::Result<()> {
-        let mut text = serde_json::to_vec(value)?;
-        text.push(b'\n');
-        self.bytes(&text)
+        self.piecewise(|out| {
+            serde_json::to_writer(&mut *out, value)?;
+            out.write_all(b"\n")
+        })
+    }
+
+    /// A result that is written piece by piece: it may be longer than what memory should hold.
+    pub(crate) fn piecewise(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        forgive(write(&mut out).and_then(|()| out.flush()))
     }
 
     /// A line of a result.

@@ -1,6 +1,10 @@
 //! Reports as SARIF 2.1.0, which code hosts and CI systems show.
+//!
+//! A log is written as it comes, so that its length costs no memory: first all results, then what
+//! was not searched, and at the end what only the end knows.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::path::{MAIN_SEPARATOR, Path};
 
 use serde_json::{Value, json};
@@ -14,16 +18,33 @@ const REDACTED: &str = "[redacted]";
 /// The rule of what was known beforehand; a recognised key has its kind for a rule.
 const NEEDLE: &str = "needle";
 
-/// A SARIF log of one run: results, and notifications of what was not searched.
+/// A SARIF log of one run: its results. [`Self::notifications`] come next.
 ///
 /// Needles appear by number and keys by fingerprint.
-#[derive(Clone, Debug, Default)]
-pub struct Sarif {
+#[derive(Debug)]
+pub struct Sarif<W> {
+    results: List<W>,
     rules: BTreeSet<String>,
-    results: Vec<Value>,
-    notifications: Vec<Value>,
-    properties: Option<Value>,
+}
+
+/// The same log behind its results: what was not searched, and what else a reader must know. It is
+/// whole once [`Self::end`] was called.
+#[derive(Debug)]
+pub struct SarifNotifications<W> {
+    notifications: List<W>,
+    rules: BTreeSet<String>,
     incomplete: bool,
+}
+
+/// What all comes to.
+#[derive(Clone, Copy, Debug)]
+pub struct SarifSummary<'a> {
+    /// In one word.
+    pub verdict: &'a str,
+    /// Bytes that were read and searched.
+    pub covered_bytes: u64,
+    /// Places where something was found, also those that the log leaves out.
+    pub finding_count: u64,
 }
 
 /// One place for [`Sarif::found`].
@@ -51,86 +72,189 @@ pub struct SarifResult<'a> {
     pub beside: Option<(&'a str, &'a str)>,
 }
 
-impl Sarif {
-    /// Adds a result.
-    pub fn found(&mut self, found: &SarifResult<'_>) {
-        self.rules.insert(found.kind.to_owned());
-        let mut location = location(found.target);
-        let mut region = json!({ "byteOffset": found.offset, "byteLength": found.len });
-        if let Some((before, behind)) = found.beside {
-            let text = format!("{before} {REDACTED} {behind}");
-            region["message"] = json!({ "text": text });
-        }
-        location["physicalLocation"]["region"] = region;
-        let mut properties = json!({ "form": found.form, "whole": found.whole });
-        if let Some(needle) = found.needle {
-            properties["needle"] = json!(needle);
-        }
-        let mut result = json!({
-            "ruleId": found.kind,
-            "level": "error",
-            "message": { "text": found.text },
-            "locations": [location],
-            "properties": properties,
-        });
-        if let Some(fingerprint) = found.fingerprint {
-            result["partialFingerprints"] = json!({ "key/v1": fingerprint });
-        }
-        self.results.push(result);
+/// A list whose items are written one by one.
+#[derive(Debug)]
+struct List<W> {
+    out: W,
+    is_empty: bool,
+}
+
+impl<W: Write> List<W> {
+    fn begin(mut out: W, name: &str) -> io::Result<Self> {
+        write!(out, "\"{name}\":[")?;
+        let is_empty = true;
+        Ok(Self { out, is_empty })
     }
 
+    fn add(&mut self, item: &Value) -> io::Result<()> {
+        if !self.is_empty {
+            self.out.write_all(b",")?;
+        }
+        self.is_empty = false;
+        Ok(serde_json::to_writer(&mut self.out, item)?)
+    }
+
+    fn end(mut self) -> io::Result<W> {
+        self.out.write_all(b"]")?;
+        Ok(self.out)
+    }
+}
+
+impl<W: Write> Sarif<W> {
+    /// Begins a log. It is written in small pieces: `out` should be buffered.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`, as all that follow.
+    pub fn begin(mut out: W) -> io::Result<Self> {
+        write!(
+            out,
+            r#"{{"$schema":"{SCHEMA}","version":"2.1.0","runs":[{{"#
+        )?;
+        let results = List::begin(out, "results")?;
+        let rules = BTreeSet::new();
+        Ok(Self { results, rules })
+    }
+
+    /// Adds a result.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    pub fn found(&mut self, found: &SarifResult<'_>) -> io::Result<()> {
+        if !self.rules.contains(found.kind) {
+            self.rules.insert(found.kind.to_owned());
+        }
+        self.results.add(&result(found))
+    }
+
+    /// There are no more results.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    pub fn notifications(self) -> io::Result<SarifNotifications<W>> {
+        let mut out = self.results.end()?;
+        out.write_all(br#","invocations":[{"#)?;
+        Ok(SarifNotifications {
+            notifications: List::begin(out, "toolExecutionNotifications")?,
+            rules: self.rules,
+            incomplete: false,
+        })
+    }
+}
+
+impl<W: Write> SarifNotifications<W> {
     /// Adds bytes that were not searched: with them the run counts as not successful.
-    pub fn not_searched(&mut self, target: &str, offset: u64, len: Option<u64>, because: &str) {
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    pub fn not_searched(
+        &mut self,
+        target: &str,
+        offset: u64,
+        len: Option<u64>,
+        because: &str,
+    ) -> io::Result<()> {
         self.incomplete = true;
         let text = match len {
             Some(len) => format!("{len} bytes at {offset} were not searched: {because}"),
             None => format!("{target} was not searched: {because}"),
         };
-        self.notifications.push(json!({
+        self.notifications.add(&json!({
             "level": "warning",
             "message": { "text": text },
             "locations": [location(target)],
-        }));
+        }))
+    }
+
+    /// Says how many results, and how many notifications of what was not searched, the log leaves
+    /// out; nothing if there are none.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    pub fn left_out(&mut self, results: u64, not_searched: u64) -> io::Result<()> {
+        self.incomplete |= not_searched > 0;
+        for (count, what) in [
+            (results, "results"),
+            (not_searched, "notifications of what was not searched"),
+        ] {
+            if count > 0 {
+                let text = format!("this log leaves out {count} more {what}: there are too many");
+                self.notifications
+                    .add(&json!({ "level": "warning", "message": { "text": text } }))?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds something that a reader must know to understand the results.
-    pub fn note(&mut self, target: &str, note: &str) {
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    pub fn note(&mut self, target: &str, note: &str) -> io::Result<()> {
         let text = format!("{target}: {note}");
         self.notifications
-            .push(json!({ "level": "note", "message": { "text": text } }));
+            .add(&json!({ "level": "note", "message": { "text": text } }))
     }
 
-    /// Says what all comes to.
-    pub fn summary(&mut self, verdict: &str, covered_bytes: u64, finding_count: u64) {
-        self.properties = Some(json!({
-            "verdict": verdict,
-            "coveredBytes": covered_bytes,
-            "findingCount": finding_count,
-        }));
-    }
-
-    /// The log as JSON.
-    #[must_use]
-    pub fn to_json(&self) -> String {
+    /// Ends the log, and gives back what it was written to.
+    ///
+    /// # Errors
+    ///
+    /// Those of the output.
+    pub fn end(self, summary: Option<&SarifSummary<'_>>) -> io::Result<W> {
         let rules: Vec<_> = self.rules.iter().map(|kind| rule(kind)).collect();
-        let mut run = json!({
-            "tool": { "driver": {
-                "name": "vmsafe",
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": rules,
-            }},
-            "invocations": [{
-                "executionSuccessful": !self.incomplete,
-                "toolExecutionNotifications": self.notifications,
-            }],
-            "results": self.results,
-            "redactionTokens": [REDACTED],
-        });
-        if let Some(properties) = &self.properties {
-            run["properties"] = properties.clone();
+        let tool = json!({ "driver": {
+            "name": "vmsafe",
+            "semanticVersion": env!("CARGO_PKG_VERSION"),
+            "rules": rules,
+        }});
+        let successful = !self.incomplete;
+        let mut out = self.notifications.end()?;
+        write!(
+            out,
+            r#","executionSuccessful":{successful}}}],"tool":{tool}"#
+        )?;
+        if let Some(summary) = summary {
+            let properties = json!({
+                "verdict": summary.verdict,
+                "coveredBytes": summary.covered_bytes,
+                "findingCount": summary.finding_count,
+            });
+            write!(out, r#","properties":{properties}"#)?;
         }
-        json!({ "$schema": SCHEMA, "version": "2.1.0", "runs": [run] }).to_string()
+        write!(out, r#","redactionTokens":["{REDACTED}"]}}]}}"#)?;
+        Ok(out)
     }
+}
+
+fn result(found: &SarifResult<'_>) -> Value {
+    let mut location = location(found.target);
+    let mut region = json!({ "byteOffset": found.offset, "byteLength": found.len });
+    if let Some((before, behind)) = found.beside {
+        let text = format!("{before} {REDACTED} {behind}");
+        region["message"] = json!({ "text": text });
+    }
+    location["physicalLocation"]["region"] = region;
+    let mut properties = json!({ "form": found.form, "whole": found.whole });
+    if let Some(needle) = found.needle {
+        properties["needle"] = json!(needle);
+    }
+    let mut result = json!({
+        "ruleId": found.kind,
+        "level": "error",
+        "message": { "text": found.text },
+        "locations": [location],
+        "properties": properties,
+    });
+    if let Some(fingerprint) = found.fingerprint {
+        result["partialFingerprints"] = json!({ "key/v1": fingerprint });
+    }
+    result
 }
 
 /// One scanned thing for [`to_sarif`].
@@ -149,22 +273,26 @@ pub struct Scanned<'a> {
 /// A needle is a result of the rule `needle`, a recognised key one of its kind. Each [`Gap`]
 /// becomes a notification, and with one the run counts as not successful.
 ///
+/// # Errors
+///
+/// Those of `out`.
+///
 /// [`Gap`]: crate::Gap
-#[must_use]
-pub fn to_sarif(scanned: &[Scanned<'_>]) -> String {
-    let mut log = Sarif::default();
+pub fn to_sarif(out: impl Write, scanned: &[Scanned<'_>]) -> io::Result<()> {
+    let mut log = Sarif::begin(out)?;
     for scanned in scanned {
-        scanned.add_to(&mut log);
+        scanned.add_results(&mut log)?;
     }
-    log.to_json()
+    let mut log = log.notifications()?;
+    for scanned in scanned {
+        scanned.add_notifications(&mut log)?;
+    }
+    log.end(None)?.flush()
 }
 
 impl Scanned<'_> {
-    fn add_to(&self, log: &mut Sarif) {
-        let Report {
-            hits, keys, gaps, ..
-        } = self.report;
-        for hit in hits {
+    fn add_results(&self, log: &mut Sarif<impl Write>) -> io::Result<()> {
+        for hit in &self.report.hits {
             let part = if hit.whole { "" } else { ", a part of it" };
             let place = self.place(hit.offset);
             log.found(&SarifResult {
@@ -178,18 +306,14 @@ impl Scanned<'_> {
                 needle: Some(hit.needle.number()),
                 fingerprint: None,
                 beside: None,
-            });
+            })?;
         }
-        for key in keys {
+        for key in &self.report.keys {
+            let place = self.place(key.offset);
             log.found(&SarifResult {
                 target: self.target,
                 kind: key.kind.name(),
-                text: &format!(
-                    "{} key as {}, {}",
-                    key.kind,
-                    key.form,
-                    self.place(key.offset)
-                ),
+                text: &format!("{} key as {}, {place}", key.kind, key.form),
                 offset: key.offset,
                 len: key.len,
                 form: key.form.name(),
@@ -197,15 +321,23 @@ impl Scanned<'_> {
                 needle: None,
                 fingerprint: Some(&key.fingerprint.to_string()),
                 beside: None,
-            });
+            })?;
         }
-        for gap in gaps {
+        Ok(())
+    }
+
+    fn add_notifications(&self, log: &mut SarifNotifications<impl Write>) -> io::Result<()> {
+        let report = self.report;
+        for gap in &report.gaps {
             let len = Some(gap.len).filter(|len| *len > 0);
-            log.not_searched(self.target, gap.offset, len, &gap.because);
+            log.not_searched(self.target, gap.offset, len, &gap.because)?;
         }
-        if gaps.is_empty() && !self.report.is_complete() {
-            log.not_searched(self.target, 0, None, "it was not read to its end");
+        if report.gaps.is_empty() && !report.is_complete() {
+            log.not_searched(self.target, 0, None, "it was not read to its end")?;
         }
+        let listed = report.hits.len() + report.keys.len();
+        let counted = report.hit_count + report.key_count;
+        log.left_out(counted.saturating_sub(listed as u64), 0)
     }
 
     fn place(&self, offset: u64) -> String {
@@ -300,7 +432,9 @@ mod tests {
             medium: &Medium::Plain,
             report,
         };
-        serde_json::from_str(&to_sarif(&[scanned])).expect("valid JSON")
+        let mut log = Vec::new();
+        to_sarif(&mut log, &[scanned]).expect("memory takes it");
+        serde_json::from_slice(&log).expect("valid JSON")
     }
 
     #[test]
@@ -340,6 +474,22 @@ mod tests {
             true
         );
         assert_eq!(clean["runs"][0]["results"], json!([]));
+    }
+
+    #[test]
+    fn results_that_are_left_out_are_told() {
+        let told = |report: &Report| {
+            let log = log(report, "/swap");
+            let invocation = &log["runs"][0]["invocations"][0];
+            invocation["toolExecutionNotifications"].clone()
+        };
+        let mut report = report();
+        report.gaps.clear();
+        (report.hit_count, report.key_count) = (1, 2);
+        assert_eq!(told(&report), json!([]));
+        report.hit_count = 8;
+        let text = "this log leaves out 7 more results: there are too many";
+        assert_eq!(told(&report)[0]["message"]["text"], text);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use vmsafe_witness::{CorePlace, Form, Hit, KeyHit, Place, SwapPlace};
 
 /// The `kind` of what was found because its bytes were known beforehand.
@@ -24,9 +24,9 @@ pub(super) struct Finding {
     /// Tells one key from another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fingerprint: Option<String>,
-    /// What the offset is in swap, or in a core dump, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) place: Option<String>,
+    /// What the offset is in swap, or in a core dump; told in words.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_words")]
+    pub(super) place: Option<Place>,
     #[serde(skip_serializing_if = "Option::is_none")]
     slot: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub(super) struct Finding {
     thread: Option<u32>,
     /// The mapping of a process.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mapping: Option<String>,
+    mapping: Option<Rc<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) context: Option<Context>,
 }
@@ -93,9 +93,8 @@ impl Finding {
     }
 
     /// The same, with what its offset is.
-    pub(super) fn at(mut self, place: Option<&Place>) -> Self {
-        self.place = place.map(ToString::to_string);
-        match place {
+    pub(super) fn at(mut self, place: Option<Place>) -> Self {
+        match &place {
             Some(Place::Swap(SwapPlace::Slot { slot, .. } | SwapPlace::Bad { slot })) => {
                 self.slot = Some(*slot);
             }
@@ -105,11 +104,11 @@ impl Finding {
             Some(Place::Core(CorePlace::Note { thread, .. })) => self.thread = *thread,
             _ => {}
         }
-        self
+        Self { place, ..self }
     }
 
     /// The same, in this mapping of a process.
-    pub(super) fn in_mapping(self, mapping: Option<String>) -> Self {
+    pub(super) fn in_mapping(self, mapping: Option<Rc<str>>) -> Self {
         Self { mapping, ..self }
     }
 
@@ -130,11 +129,23 @@ impl Finding {
     /// Where it stands, in words.
     pub(super) fn where_in_words(&self) -> String {
         let mut text = format!("{:#x}", self.offset);
-        for more in [&self.place, &self.mapping].into_iter().flatten() {
+        let place = self.place.as_ref().map(ToString::to_string);
+        for more in [place.as_deref(), self.mapping.as_deref()]
+            .into_iter()
+            .flatten()
+        {
             text.push(' ');
             text.push_str(more);
         }
         text
+    }
+}
+
+/// Only where it is told: kept, the words would take more memory than all else.
+fn in_words<S: Serializer>(place: &Option<Place>, serializer: S) -> Result<S::Ok, S::Error> {
+    match place {
+        Some(place) => serializer.collect_str(place),
+        None => serializer.serialize_none(),
     }
 }
 

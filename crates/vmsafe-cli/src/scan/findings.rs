@@ -1,12 +1,15 @@
 //! All that a scan gave, and how it is told: a table, JSON, a stream of JSON, or SARIF.
 
 mod sarif;
+mod secrets;
 mod tables;
 
 use std::io;
 use std::rc::Rc;
 
 use serde::Serialize;
+
+use secrets::Secrets;
 
 use super::finding::{Finding, Gap, Note};
 use crate::exit::Exit;
@@ -65,6 +68,8 @@ pub(super) struct Findings {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<Note>,
     #[serde(skip)]
+    secrets: Secrets,
+    #[serde(skip)]
     gap_count: u64,
     #[serde(skip)]
     report: Report,
@@ -92,19 +97,22 @@ impl Findings {
             findings: kept.then(Vec::new),
             gaps: kept.then(Vec::new),
             notes: Vec::new(),
+            secrets: Secrets::default(),
             gap_count: 0,
             report,
             failed: None,
         }
     }
 
-    /// One more place. In a stream it is told at once.
+    /// One more place. In a stream it is told at once; else the first place of each secret is kept,
+    /// however many there are of others.
     pub(super) fn found(&mut self, finding: Finding, out: &Output) {
         self.finding_count += 1;
+        let is_first = self.secrets.add(&finding);
         self.judge();
         match &mut self.findings {
             None => self.tell(out, &Line::Finding(&finding)),
-            Some(findings) if findings.len() < MOST_KEPT => findings.push(finding),
+            Some(findings) if is_first || findings.len() < MOST_KEPT => findings.push(finding),
             Some(_) => {}
         }
     }
@@ -112,6 +120,7 @@ impl Findings {
     /// Places that were counted, and are not known one by one.
     pub(super) fn found_more(&mut self, count: u64) {
         self.finding_count = self.finding_count.saturating_add(count);
+        self.secrets.add_unknown(count);
         self.judge();
     }
 
@@ -178,7 +187,7 @@ impl Findings {
             Report::Tables => self.show_tables(out),
             Report::Json => out.json(&self),
             Report::Lines => out.json(&Line::Summary(&self)),
-            Report::Sarif => out.line(self.sarif()),
+            Report::Sarif => out.piecewise(|into| self.write_sarif(into)),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The memory of a live process.
 
+use core::ops::Range;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
+use std::rc::Rc;
 
 use vmsafe_witness::{
     Gap, Mapping, Progress, Report, Searcher, mappings, scan_mappings, scan_memory,
@@ -9,6 +12,9 @@ use vmsafe_witness::{
 
 /// Pages of the kernel's own that every process has and that nothing of a program's can reach.
 const KERNEL_PAGES: [&str; 4] = ["[vvar]", "[vvar_vclock]", "[vsyscall]", "[vdso]"];
+
+/// Bytes of a mapping's name that are told.
+const LONGEST_NAME: usize = 256;
 
 /// What process `pid` has mapped, and a file of its memory for a look beside a finding, where the
 /// system has one.
@@ -42,10 +48,38 @@ pub(crate) fn scan_all(searcher: &Searcher, pid: u32) -> io::Result<Report> {
     scan(searcher, pid, &mappings, &mut |_| ())
 }
 
-/// Where a finding is, in words.
-pub(super) fn place(mappings: &[Mapping], address: u64) -> Option<String> {
-    let mapping = Mapping::of(mappings, address)?;
-    Some(format!("{} {}", mapping.name, mapping.permissions))
+/// Tells where findings are, in words that those in one mapping share.
+pub(super) struct Places<'a> {
+    mappings: &'a [Mapping],
+    last: Option<(Range<u64>, Rc<str>)>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn new(mappings: &'a [Mapping]) -> Self {
+        let last = None;
+        Self { mappings, last }
+    }
+
+    pub(super) fn of(&mut self, address: u64) -> Option<Rc<str>> {
+        if let Some((range, words)) = &self.last
+            && range.contains(&address)
+        {
+            return Some(Rc::clone(words));
+        }
+        let mapping = Mapping::of(self.mappings, address)?;
+        let name = end_of(&mapping.name);
+        let words: Rc<str> = format!("{name} {}", mapping.permissions).into();
+        self.last = Some((mapping.range.clone(), Rc::clone(&words)));
+        Some(words)
+    }
+}
+
+/// A name, of a long one the end, which names the file.
+fn end_of(name: &str) -> Cow<'_, str> {
+    match name.len().checked_sub(LONGEST_NAME) {
+        None | Some(0) => name.into(),
+        Some(cut) => format!("…{}", &name[name.ceil_char_boundary(cut)..]).into(),
+    }
 }
 
 /// Whether a gap lies in pages of the kernel's own, without a hole.
@@ -107,7 +141,21 @@ mod tests {
 
     #[test]
     fn a_place_is_told_by_its_mapping() {
-        assert_eq!(place(&mappings(), 0x3fff).as_deref(), Some("[heap] rw-p"));
-        assert_eq!(place(&mappings(), 0x4000), None);
+        let mappings = mappings();
+        let mut places = Places::new(&mappings);
+        let (one, other) = (places.of(0x3fff).unwrap(), places.of(0x3000).unwrap());
+        assert_eq!(&*one, "[heap] rw-p");
+        assert!(Rc::ptr_eq(&one, &other));
+        assert_eq!(places.of(0x4000), None);
+        assert_eq!(places.of(0x1000).as_deref(), Some("[vvar] r--p"));
+    }
+
+    #[test]
+    fn of_a_long_name_the_end_is_told() {
+        let long = format!("/{}/victim", "ü".repeat(2000));
+        let end = end_of(&long);
+        assert!(end.starts_with("…ü") && end.ends_with("/victim"), "{end}");
+        assert!(end.len() <= "…".len() + LONGEST_NAME);
+        assert_eq!(end_of("[heap]"), "[heap]");
     }
 }

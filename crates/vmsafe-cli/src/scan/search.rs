@@ -45,7 +45,7 @@ struct Subject<'a> {
 /// What an offset in a target belongs to.
 enum Parts<'a> {
     Medium(&'a Medium),
-    Process(&'a [Mapping]),
+    Process(&'a [Mapping], process::Places<'a>),
 }
 
 impl Search<'_> {
@@ -82,7 +82,7 @@ impl Search<'_> {
         };
         let subject = Subject {
             name,
-            parts: Parts::Process(&mappings),
+            parts: Parts::Process(&mappings, process::Places::new(&mappings)),
             reveal: memory.filter(|_| self.reveal).map(Reveal),
             identity: None,
         };
@@ -223,7 +223,7 @@ impl Search<'_> {
     ) -> anyhow::Result<()> {
         self.findings.covered(report.covered_bytes);
         for gap in &report.gaps {
-            if let Parts::Process(mappings) = subject.parts
+            if let Parts::Process(mappings, _) = &subject.parts
                 && process::is_the_kernels(mappings, gap)
             {
                 continue;
@@ -258,13 +258,13 @@ impl Search<'_> {
         let hits = hits.iter().map(|hit| Finding::of_hit(name, hit));
         let keys = keys.iter().map(|key| Finding::of_key(name, key));
         for finding in hits.chain(keys) {
-            let mut finding = match subject.parts {
+            let mut finding = match &mut subject.parts {
                 Parts::Medium(medium) => {
                     let place = medium.place(finding.offset);
-                    finding.at(place.as_ref())
+                    finding.at(place)
                 }
-                Parts::Process(mappings) => {
-                    let mapping = process::place(mappings, finding.offset);
+                Parts::Process(_, places) => {
+                    let mapping = places.of(finding.offset);
                     finding.in_mapping(mapping)
                 }
             };

@@ -11,6 +11,7 @@ mod tests;
 use core::fmt;
 use core::ops::Range;
 use std::io::{self, Read, Seek};
+use std::sync::Arc;
 
 use object::elf::{ET_CORE, FileHeader32, FileHeader64, PT_LOAD, PT_NOTE};
 use object::read::ReadCache;
@@ -26,12 +27,16 @@ use notes::{MappedFile, Note, Notes};
 /// more mappings, and at most 16 MiB of notes about them.
 const MOST_HEADERS: u32 = 1 << 17;
 const MOST_NOTES: u64 = 16 << 20;
+/// The same for the names of mapped files, bytes: many mappings of one file share its name.
+const MOST_NAMES: usize = 8 << 20;
 
 /// The structure of a core dump.
 #[derive(Clone, Debug, Default)]
 pub struct CoreDump {
+    /// By rising offset, as are the notes.
     segments: Vec<Segment>,
     notes: Vec<Note>,
+    /// By rising address.
     files: Vec<MappedFile>,
     threads: Vec<Thread>,
     machine: u16,
@@ -54,6 +59,7 @@ struct Segment {
     address: u64,
     writable: bool,
     executable: bool,
+    stack_of: Option<u32>,
 }
 
 /// What an offset in a core dump is.
@@ -64,8 +70,8 @@ pub enum CorePlace {
     Memory {
         /// The address that the byte had.
         address: u64,
-        /// The file that was mapped there.
-        file: Option<String>,
+        /// The file that was mapped there; of a long path the end.
+        file: Option<Arc<str>>,
         /// The thread whose stack pointer lies in the same segment.
         stack_of: Option<u32>,
         /// As in `rw-`.
@@ -145,8 +151,27 @@ impl CoreDump {
         for range in note_ranges {
             core.read_notes::<Elf, R>(paged, endian, range)?;
         }
-        core.segments.sort_by_key(|segment| segment.in_file.start);
+        core.sort();
         Ok(Some(core))
+    }
+
+    /// Puts all in the order by which [`Self::place`] finds it: a hostile file has a hundred
+    /// thousand parts and as many findings.
+    fn sort(&mut self) {
+        self.segments.sort_by_key(|segment| segment.in_file.start);
+        self.notes.retain(|note| !note.in_file.is_empty());
+        self.notes.sort_by_key(|note| note.in_file.start);
+        self.files.sort_by_key(|file| file.addresses.start);
+        let threads = self.threads.iter();
+        let stack = |thread: &Thread| Some((thread.stack_pointer?, thread.id));
+        let mut stacks: Vec<_> = threads.filter_map(stack).collect();
+        stacks.sort_by_key(|(pointer, _)| *pointer);
+        for segment in &mut self.segments {
+            let addresses = segment.addresses();
+            let first = stacks.partition_point(|(pointer, _)| *pointer < addresses.start);
+            let inside = stacks.get(first).filter(|(at, _)| addresses.contains(at));
+            segment.stack_of = inside.map(|(_, id)| *id);
+        }
     }
 
     fn read_notes<Elf, R>(
@@ -168,7 +193,11 @@ impl CoreDump {
         self.files.extend(notes.files);
         self.threads.extend(notes.threads);
         let most = self.notes.len().max(self.files.len());
-        if most > MOST_HEADERS as usize {
+        let names = self
+            .files
+            .chunk_by(|one, other| Arc::ptr_eq(&one.path, &other.path));
+        let names: usize = names.map(|same| same[0].path.len()).sum();
+        if most > MOST_HEADERS as usize || names > MOST_NAMES {
             return Err(refused("the core dump has too many notes"));
         }
         Ok(())
@@ -189,10 +218,11 @@ impl CoreDump {
     /// What the byte at `offset` of the file belongs to.
     #[must_use]
     pub fn place(&self, offset: u64) -> CorePlace {
-        if let Some(note) = self
+        let behind = self
             .notes
-            .iter()
-            .find(|note| note.in_file.contains(&offset))
+            .partition_point(|note| note.in_file.start <= offset);
+        if let Some(note) = self.notes[..behind].last()
+            && note.in_file.contains(&offset)
         {
             return CorePlace::Note {
                 name: note.name,
@@ -212,19 +242,15 @@ impl CoreDump {
     }
 
     fn memory(&self, segment: &Segment, address: u64) -> CorePlace {
-        let file = self
+        let behind = self
             .files
-            .iter()
-            .find(|file| file.addresses.contains(&address));
-        let on_stack = |thread: &&Thread| {
-            thread
-                .stack_pointer
-                .is_some_and(|pointer| segment.addresses().contains(&pointer))
-        };
+            .partition_point(|file| file.addresses.start <= address);
+        let file = self.files[..behind].last();
+        let file = file.filter(|file| file.addresses.contains(&address));
         CorePlace::Memory {
             address,
-            file: file.map(|file| file.path.clone()),
-            stack_of: self.threads.iter().find(on_stack).map(|thread| thread.id),
+            file: file.map(|file| Arc::clone(&file.path)),
+            stack_of: segment.stack_of,
             permissions: match (segment.writable, segment.executable) {
                 (false, false) => "r--",
                 (true, false) => "rw-",
@@ -246,6 +272,7 @@ impl Segment {
             address: part.p_vaddr(endian).into(),
             writable: flags.contains(object::elf::PF_W),
             executable: flags.contains(object::elf::PF_X),
+            stack_of: None,
         }
     }
 

@@ -1,27 +1,39 @@
 //! For continuous integration: the Static Analysis Results Interchange Format, version 2.1.0.
 
-use vmsafe_witness::{Sarif, SarifResult};
+use std::io::{self, Write};
+
+use vmsafe_witness::{Sarif, SarifResult, SarifSummary};
 
 use super::{Finding, Findings};
 
 impl Findings {
-    pub(super) fn sarif(&self) -> String {
-        let mut log = Sarif::default();
+    pub(super) fn write_sarif(&self, out: impl Write) -> io::Result<()> {
+        let mut log = Sarif::begin(out)?;
         for found in self.findings.iter().flatten() {
-            add(&mut log, found);
+            add(&mut log, found)?;
         }
+        let mut log = log.notifications()?;
         for gap in self.gaps.iter().flatten() {
-            log.not_searched(&gap.target, gap.offset, gap.length, &gap.because);
+            log.not_searched(&gap.target, gap.offset, gap.length, &gap.because)?;
         }
+        let listed = |list: Option<usize>| list.unwrap_or(0) as u64;
+        log.left_out(
+            self.finding_count - listed(self.findings.as_ref().map(Vec::len)),
+            self.gap_count - listed(self.gaps.as_ref().map(Vec::len)),
+        )?;
         for note in &self.notes {
-            log.note(&note.target, &note.note);
+            log.note(&note.target, &note.note)?;
         }
-        log.summary(self.verdict.name(), self.covered_bytes, self.finding_count);
-        log.to_json()
+        let mut out = log.end(Some(&SarifSummary {
+            verdict: self.verdict.name(),
+            covered_bytes: self.covered_bytes,
+            finding_count: self.finding_count,
+        }))?;
+        out.write_all(b"\n")
     }
 }
 
-fn add(log: &mut Sarif, found: &Finding) {
+fn add(log: &mut Sarif<impl Write>, found: &Finding) -> io::Result<()> {
     let (what, form) = (found.what(), found.form_in_words());
     let beside = found.context.as_ref();
     log.found(&SarifResult {
@@ -35,5 +47,5 @@ fn add(log: &mut Sarif, found: &Finding) {
         needle: found.needle,
         fingerprint: found.fingerprint.as_deref(),
         beside: beside.map(|context| (&*context.before, &*context.after)),
-    });
+    })
 }

@@ -1,10 +1,11 @@
 //! For people: what was found, grouped; what was not searched; and the verdict in words.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
 use indicatif::HumanBytes;
 
+use super::secrets::counted;
 use super::{Finding, Findings, Verdict};
 use crate::output::{Cell, Output, Table, Tone};
 
@@ -60,28 +61,13 @@ impl Findings {
         let covered = HumanBytes(self.covered_bytes);
         let found = match self.finding_count {
             0 => "nothing".to_owned(),
-            count => format!("{} at {}", self.secrets(), counted(count, "place")),
+            count => format!("{} at {}", self.secrets.in_words(), counted(count, "place")),
         };
         let all = match self.gap_count {
             0 => "",
             _ => ", but not all could be searched",
         };
         format!("{on}{word}{off}: {found} in {covered}{all}")
-    }
-
-    /// How many needles and keys were found.
-    fn secrets(&self) -> String {
-        let findings = || self.findings.iter().flatten();
-        let needles: BTreeSet<_> = findings().filter_map(|found| found.needle).collect();
-        let keys: BTreeSet<_> = findings()
-            .filter_map(|found| found.fingerprint.as_ref())
-            .collect();
-        let counts = [(needles.len(), "needle"), (keys.len(), "unknown key")];
-        let told = counts.into_iter().filter(|(count, _)| *count > 0);
-        let words: Vec<_> = told
-            .map(|(count, noun)| counted(count as u64, noun))
-            .collect();
-        words.join(" and ")
     }
 
     fn tone(&self) -> Tone {
@@ -147,11 +133,4 @@ fn show_contexts(findings: &[Finding], out: &Output) -> io::Result<()> {
     }
     out.line("")?;
     out.table(&table)
-}
-
-fn counted(count: u64, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        _ => format!("{count} {noun}s"),
-    }
 }

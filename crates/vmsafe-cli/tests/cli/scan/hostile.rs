@@ -1,14 +1,14 @@
 //! Files that were made to do harm: a clear word, what was found all the same, and little memory.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
 use super::media::{compressed, core_dump, swap_header};
-use super::{NEEDLE, Stage};
+use super::{NEEDLE, Stage, sarif};
 use crate::run::{Said, arg, vmsafe};
 
 const MOST_MEMORY: u64 = 64 << 20;
@@ -28,18 +28,48 @@ fn scan(stage: &Stage, path: &Path) -> (Vec<Value>, u64) {
         .expect("the utility runs");
     let mut input = child.stdin.take().expect("piped");
     input.write_all(&vec![1; BLOCK]).expect("the scan reads");
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it runs");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
-    let kib: u64 = kib.expect("a peak").parse().expect("a number");
+    let peak = peak_of(&child).expect("a peak");
     drop(input);
     let said = Said::from(child.wait_with_output().expect("it ends"));
     let lines = said.out.lines().map(serde_json::from_str);
     let lines: Result<Vec<Value>, _> = lines.collect();
     (
         lines.unwrap_or_else(|error| panic!("{error}: {said:?}")),
-        1024 * kib,
+        peak,
     )
+}
+
+/// The most memory that a child took so far, in bytes; `None` once it has ended.
+fn peak_of(child: &Child) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib = peak.trim().strip_suffix(" kB").expect("in kB");
+    Some(1024 * kib.parse::<u64>().expect("a number"))
+}
+
+/// What a scan of `path` tells in a format, and the most memory that it took until its last words.
+fn told_by(stage: &Stage, format: &str, path: &Path) -> (Vec<u8>, u64) {
+    let mut command = vmsafe();
+    command.args(["scan", "--needle-file", arg(&stage.needles), arg(path)]);
+    command.args(Some(format).filter(|format| !format.is_empty()));
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the utility runs");
+    let mut out = child.stdout.take().expect("piped");
+    let (mut told, mut most) = (Vec::new(), 0);
+    let mut part = vec![0; 1 << 16];
+    loop {
+        most = most.max(peak_of(&child).unwrap_or(0));
+        match out.read(&mut part).expect("a pipe") {
+            0 => break,
+            count => told.extend(&part[..count]),
+        }
+    }
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    (told, most)
 }
 
 /// It says one of these words in a note or a gap, finds the needle, and takes little memory.
@@ -112,6 +142,93 @@ fn many_notes() -> Vec<u8> {
     put(&mut core, 64 + 8, &(at as u64).to_le_bytes());
     put(&mut core, 64 + 32, &(LEN as u64).to_le_bytes());
     core
+}
+
+/// A needle and as many zeros behind it, so often.
+fn crowd(count: usize) -> Vec<u8> {
+    let mut one = NEEDLE.as_bytes().to_vec();
+    one.resize(2 * one.len(), 0);
+    one.repeat(count)
+}
+
+#[test]
+fn more_findings_than_are_kept_take_little_memory_in_every_format() {
+    const COUNT: usize = 60_000;
+    let stage = Stage::new();
+    let path = stage.dir.path().join("crowd");
+    fs::write(&path, crowd(COUNT)).expect("scratch takes files");
+    for format in ["", "--json", "--jsonl", "--sarif"] {
+        let (told, peak) = told_by(&stage, format, &path);
+        assert!(peak <= MOST_MEMORY, "{format}: {peak} bytes");
+        if format == "--sarif" {
+            let log: Value = serde_json::from_slice(&told).expect("JSON");
+            let run = &log["runs"][0];
+            let listed = run["results"].as_array().expect("results").len();
+            let told = &run["invocations"][0]["toolExecutionNotifications"][0];
+            let text = told["message"]["text"].as_str().expect("a notification");
+            let left_out = format!("leaves out {} more results", COUNT - listed);
+            assert!(listed < COUNT && text.contains(&left_out), "{text}");
+            assert_eq!(sarif::faults_of_log(&log), Vec::<String>::new());
+        }
+    }
+}
+
+#[test]
+fn a_needle_behind_more_findings_than_are_kept_is_told() {
+    let stage = Stage::new();
+    let path = stage.dir.path().join("crowd");
+    let other = (0..16).map(|nth| nth * 0x11);
+    fs::write(&path, [crowd(60_000), other.collect()].concat()).expect("scratch takes files");
+    let (told, _) = told_by(&stage, "", &path);
+    let told = String::from_utf8(told).expect("text");
+    assert!(told.contains("found: 2 needles at 60001 places"), "{told}");
+    assert!(
+        told.lines().any(|line| line.contains(" needle 0 ")),
+        "{told}"
+    );
+    let (told, _) = told_by(&stage, "--json", &path);
+    let json: Value = serde_json::from_slice(&told).expect("JSON");
+    let findings = json["findings"].as_array().expect("a list");
+    assert!(findings.iter().any(|found| found["needle"] == 0));
+}
+
+/// A core dump of a crowd of needles in one file of a long name, or with so many empty notes.
+fn crowded_core(count: usize, name: &str, empty_notes: usize) -> Vec<u8> {
+    let mut core = core_dump(&crowd(count));
+    let memory = u64::from_le_bytes(core[64 + 56 + 16..][..8].try_into().expect("eight bytes"));
+    let words = [1, 4096, memory, memory + core.len() as u64, 0];
+    let mut desc = words.map(u64::to_le_bytes).concat();
+    desc.extend(name.as_bytes());
+    desc.push(0);
+    let len = u32::try_from(desc.len()).expect("it is short");
+    let mut notes = [5, len, 0x4649_4c45].map(u32::to_le_bytes).concat();
+    notes.extend(b"CORE\0\0\0\0");
+    notes.extend(desc);
+    notes.resize(notes.len().next_multiple_of(4), 0);
+    let empty = [&[4_u32, 0, 7].map(u32::to_le_bytes).concat()[..], b"ABC\0"].concat();
+    notes.extend(empty.repeat(empty_notes));
+    let at = core.len();
+    core.extend(&notes);
+    put(&mut core, 64 + 8, &(at as u64).to_le_bytes());
+    put(&mut core, 64 + 32, &(notes.len() as u64).to_le_bytes());
+    core
+}
+
+#[test]
+fn a_core_dump_of_long_names_and_many_notes_costs_no_more_than_another() {
+    let stage = Stage::new();
+    let path = stage.dir.path().join("core");
+    for (name, empty_notes) in [("a".repeat(100_000), 0), ("b".to_owned(), 130_000)] {
+        fs::write(&path, crowded_core(20_000, &name, empty_notes)).expect("scratch takes files");
+        for format in ["", "--json", "--jsonl", "--sarif"] {
+            let (told, peak) = told_by(&stage, format, &path);
+            assert!(peak <= MOST_MEMORY, "{format}: {peak} bytes");
+            // A table breaks it into lines.
+            let end = &name[name.len().saturating_sub(200)..];
+            let told = String::from_utf8(told).expect("text");
+            assert!(format.is_empty() || told.contains(end), "{format}");
+        }
+    }
 }
 
 #[test]

@@ -85,6 +85,11 @@ const LOG: &[Property] = &[
     ("runs", Must, List(RUN)),
 ];
 
+/// What is wrong with a log.
+pub(super) fn faults_of_log(log: &Value) -> Vec<String> {
+    faults(log, LOG, "log")
+}
+
 /// What is wrong with an object, with the way to it.
 fn faults(value: &Value, rules: &[Property], way: &str) -> Vec<String> {
     let Some(object) = value.as_object() else {
@@ -174,7 +179,7 @@ fn the_log_keeps_the_schema() {
                 .args([&leaked, &schedule, &packed, &absent]),
         );
         let log = said.json();
-        assert_eq!(faults(&log, LOG, "log"), Vec::<String>::new(), "{log:#}");
+        assert_eq!(faults_of_log(&log), Vec::<String>::new(), "{log:#}");
         let run = &log["runs"][0];
         let ids: Vec<_> = run["tool"]["driver"]["rules"]
             .as_array()
@@ -207,6 +212,6 @@ fn the_rules_notice_what_breaks_them() {
     ];
     for log in broken {
         let log = serde_json::from_str(log).expect("JSON");
-        assert!(!faults(&log, LOG, "log").is_empty(), "{log}");
+        assert!(!faults_of_log(&log).is_empty(), "{log}");
     }
 }

@@ -1,6 +1,7 @@
 //! The notes of a core dump: registers, threads and the names of mapped files.
 
 use core::ops::Range;
+use std::sync::Arc;
 
 use object::elf::{EM_AARCH64, EM_X86_64, NT_FILE, NT_PRSTATUS};
 use object::read::elf::{FileHeader, NoteIterator};
@@ -20,8 +21,12 @@ pub(super) struct Note {
 #[derive(Clone, Debug)]
 pub(super) struct MappedFile {
     pub(super) addresses: Range<u64>,
-    pub(super) path: String,
+    /// Shared by the mappings of one file that follow each other.
+    pub(super) path: Arc<str>,
 }
+
+/// Bytes of a path that are kept: of a longer one the end, which names the file.
+const LONGEST_PATH: usize = 256;
 
 /// More notes, or more mapped files, than this end the reading: the caller refuses them.
 const MOST: usize = (1 << 17) + 1;
@@ -107,17 +112,31 @@ fn read_files(desc: &[u8], endian: Endianness, most: usize) -> Option<Vec<Mapped
     let count = usize::try_from(word(desc, 0, endian)?).ok()?;
     let paths_at = count.checked_mul(24)?.checked_add(16)?;
     let paths = desc.get(paths_at..)?.split(|byte| *byte == 0);
-    let files = paths
-        .take(count.min(most))
-        .enumerate()
-        .map_while(|(nth, path)| {
-            let addresses = word(desc, 2 + 3 * nth, endian)?..word(desc, 3 + 3 * nth, endian)?;
-            Some(MappedFile {
-                addresses,
-                path: String::from_utf8_lossy(path).into_owned(),
-            })
+    let mut files: Vec<MappedFile> = Vec::new();
+    let mut before: &[u8] = &[];
+    for (nth, path) in paths.take(count.min(most)).enumerate() {
+        let bounds = (
+            word(desc, 2 + 3 * nth, endian),
+            word(desc, 3 + 3 * nth, endian),
+        );
+        let (Some(start), Some(end)) = bounds else {
+            break;
+        };
+        let path_before = files.last().filter(|_| path == before);
+        files.push(MappedFile {
+            addresses: start..end,
+            path: path_before.map_or_else(|| shown(path), |file| Arc::clone(&file.path)),
         });
-    Some(files.collect())
+        before = path;
+    }
+    Some(files)
+}
+
+fn shown(path: &[u8]) -> Arc<str> {
+    match path.len().checked_sub(LONGEST_PATH) {
+        None | Some(0) => String::from_utf8_lossy(path).into(),
+        Some(cut) => format!("…{}", String::from_utf8_lossy(&path[cut..])).into(),
+    }
 }
 
 /// The 64-bit word number `at`.

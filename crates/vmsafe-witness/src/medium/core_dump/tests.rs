@@ -43,9 +43,13 @@ fn program_header(kind: u32, flags: u32, offset: u64, address: u64, len: u64) ->
 
 /// A core dump of two threads, with a stack and a mapped file.
 fn core() -> Vec<u8> {
+    core_with("/bin/victim")
+}
+
+fn core_with(path: &str) -> Vec<u8> {
     let files = [
         words(&[1, 4096, 0x40_0000, 0x40_1000, 0]),
-        b"/bin/victim\0".to_vec(),
+        format!("{path}\0").into_bytes(),
     ]
     .concat();
     let notes = [
@@ -105,6 +109,21 @@ fn names_memory_stacks_and_registers() {
     assert_eq!(place(3), "core dump header");
     assert_eq!(place(STACK_AT + 0x1000), "core dump header");
     assert_eq!(place(1 << 40), "core dump header");
+}
+
+#[test]
+fn findings_in_one_file_share_its_name_and_of_a_long_one_the_end_is_kept() {
+    let long = format!("/{}/victim", "a".repeat(4000));
+    let changed = core_with(&long);
+    let core = read(&changed).unwrap().unwrap();
+    let path = |offset| match core.place(offset) {
+        CorePlace::Memory { file, .. } => file.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let (one, other) = (path(TEXT_AT), path(TEXT_AT + 9));
+    assert!(Arc::ptr_eq(&one, &other));
+    assert!(one.starts_with("…aaa") && one.ends_with("/victim"), "{one}");
+    assert_eq!(one.len(), "…".len() + 256);
 }
 
 #[test]
