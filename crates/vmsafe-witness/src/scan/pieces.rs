@@ -163,7 +163,12 @@ impl<S: ByteSource> Pieces<S> {
     fn flush(&mut self, buffer: &mut Buffer) -> Piece {
         let carried = self.carry.len();
         buffer.place_carry(&self.carry, 0);
-        let offset = self.pending.as_ref().map_or(self.at, |gap| gap.offset) - carried as u64;
+        // A gap may begin behind the carry, where bytes were not to be read again.
+        let end = self
+            .pending
+            .as_ref()
+            .map_or(self.at, |gap| gap.offset.min(self.at));
+        let offset = end - carried as u64;
         self.carry.clear();
         Piece {
             offset,
@@ -260,14 +265,16 @@ impl<S: ByteSource> Pieces<S> {
         }
     }
 
+    /// Makes all that was to be searched a gap. What is read as context was searched before.
     fn give_up(&mut self, because: &str) {
+        let offset = self.at.max(self.context_until).min(self.end);
         let len = if self.end == u64::MAX {
             0
         } else {
-            self.end - self.at
+            self.end - offset
         };
         self.pending = Some(Gap {
-            offset: self.at,
+            offset,
             len,
             because: because.to_owned(),
         });

@@ -222,34 +222,51 @@ fn a_stream_that_fails_keeps_what_it_gave() {
     );
 }
 
+/// Seeks to an end that lies this far behind what reads reach.
+#[derive(Clone)]
+struct Shrunk(Cursor<Vec<u8>>, u64);
+
+impl Read for Shrunk {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into)
+    }
+}
+
+impl Seek for Shrunk {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = self.0.seek(to)?;
+        let is_end = matches!(to, SeekFrom::End(_));
+        Ok(if is_end { at + self.1 } else { at })
+    }
+}
+
 #[test]
 fn a_file_that_shrinks_is_not_called_complete() {
-    /// Seeks to an end that reads do not reach.
-    struct Shrunk(Cursor<Vec<u8>>);
-    impl Read for Shrunk {
-        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-            self.0.read(into)
+    let wanted = needle(9, 40);
+    let searcher = searcher(&[&wanted]);
+    let pages = 5 * PAGE;
+    // In a page, at its beginning, and so close behind that, that it is context of the next one.
+    for len in [pages - 3000, pages, pages + 1, pages + 20, pages + 39] {
+        for lost in [1, 100, 7 * PAGE, 20 * PAGE] {
+            let mut hay = vec![0; len];
+            hay[len - 30..].copy_from_slice(&wanted[..30]);
+            let shrunk = Shrunk(Cursor::new(hay), lost as u64);
+            let alone = scan_seekable(&searcher, shrunk.clone(), None, &mut |_| {});
+            let reports =
+                LENGTHS.map(|segment| in_segments(&searcher, &|| shrunk.clone(), segment));
+            for report in reports.into_iter().chain([alone]) {
+                let told: Vec<_> = report
+                    .gaps
+                    .iter()
+                    .map(|gap| (gap.offset, gap.len))
+                    .collect();
+                assert_eq!(told, [(len as u64, lost as u64)]);
+                assert_eq!(report.covered_bytes, len as u64);
+                assert!(!report.is_complete());
+                assert!(offsets(&report).contains(&(len as u64 - 30, 0)));
+            }
         }
     }
-    impl Seek for Shrunk {
-        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-            let at = self.0.seek(to)?;
-            Ok(if matches!(to, SeekFrom::End(_)) {
-                at + 100
-            } else {
-                at
-            })
-        }
-    }
-    let searcher = searcher(&[needle(9, 16)]);
-    let report = scan_seekable(
-        &searcher,
-        Shrunk(Cursor::new(vec![0; 5000])),
-        None,
-        &mut |_| {},
-    );
-    assert_eq!((report.gaps[0].offset, report.gaps[0].len), (5000, 100));
-    assert!(!report.is_complete());
 }
 
 #[test]
