@@ -22,6 +22,7 @@ use crate::interrupt::Interrupt;
 use crate::output::Output;
 use findings::{Findings, Report};
 use record::{Question, Record};
+use reveal::Blot;
 use search::Search;
 use target::Target;
 
@@ -68,7 +69,8 @@ pub(crate) struct ScanArgs {
     /// Search the content of compressed streams, or their bytes as they are.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     decompress: Decompress,
-    /// Show the 16 bytes before and after each finding, in hexadecimal.
+    /// Show the 16 bytes before and after each finding, in hexadecimal; of needles and keys, and of
+    /// 16 bytes or more of one, ** for each byte.
     #[arg(long)]
     reveal: bool,
     /// Keep what was covered and found in FILE when interrupted, and go on from it.
@@ -137,11 +139,13 @@ pub(crate) fn run(args: &ScanArgs, out: &Output) -> anyhow::Result<Exit> {
             args.question(needles.len(), mark, &moduli)
         })
     });
+    let record = record.transpose()?;
+    let wanted = args.wanted(moduli);
     let mut search = Search {
-        record: record.transpose()?,
-        searcher: Searcher::with(&needles, &args.wanted(moduli)),
+        record,
+        searcher: Searcher::with(&needles, &wanted),
         decompress: args.decompress == Decompress::Auto,
-        reveal: args.reveal,
+        blot: args.reveal.then(|| Blot::new(&needles, wanted)),
         findings: Findings::new(args.report()),
         stop: Interrupt::listen()?,
         out,

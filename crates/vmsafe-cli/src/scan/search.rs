@@ -15,7 +15,7 @@ use super::findings::Findings;
 use super::open::{Bytes, Open, open};
 use super::process;
 use super::record::{Identity, Record, whole};
-use super::reveal::Reveal;
+use super::reveal::{Blot, Reveal};
 use super::target::Target;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
@@ -24,7 +24,8 @@ use crate::output::Output;
 pub(super) struct Search<'a> {
     pub(super) searcher: Searcher,
     pub(super) decompress: bool,
-    pub(super) reveal: bool,
+    /// Given if what stands beside a finding is to be shown.
+    pub(super) blot: Option<Blot>,
     pub(super) record: Option<Record>,
     pub(super) findings: Findings,
     pub(super) stop: Interrupt,
@@ -80,10 +81,11 @@ impl Search<'_> {
                 return Ok(());
             }
         };
+        let reveal = memory.and_then(|memory| self.reveal(memory));
         let subject = Subject {
             name,
             parts: Parts::Process(&mappings, process::Places::new(&mappings)),
-            reveal: memory.filter(|_| self.reveal).map(Reveal),
+            reveal,
             identity: None,
         };
         let total = mappings
@@ -132,8 +134,12 @@ impl Search<'_> {
                 identity,
             } => {
                 subject.identity = Some(identity);
-                if self.reveal {
-                    subject.reveal = reopened(path, &open.medium).map(Reveal);
+                if self.blot.is_some() {
+                    let again = reopened(path, &open.medium);
+                    subject.reveal = again.and_then(|file| self.reveal(file));
+                }
+                if subject.reveal.is_none() {
+                    self.no_reveal(&subject);
                 }
                 let checkpoint = self.checkpoint(&subject, identity)?;
                 let earlier = checkpoint.clone();
@@ -147,8 +153,13 @@ impl Search<'_> {
         }
     }
 
+    fn reveal(&self, file: File) -> Option<Reveal> {
+        let blot = self.blot.clone()?;
+        Some(Reveal { file, blot })
+    }
+
     fn no_reveal(&mut self, subject: &Subject<'_>) {
-        if self.reveal {
+        if self.blot.is_some() {
             let note = "what stands beside a finding cannot be read again, and is not shown";
             self.findings.note(&subject.name, note, self.out);
         }

@@ -12,9 +12,13 @@ const NEEDLE: &str = "Zq7vXw3kLm9TbRc2YhNd5GfJ";
 const PART: usize = 8;
 
 fn forms() -> Vec<String> {
-    let hex: String = NEEDLE.bytes().map(|byte| format!("{byte:02x}")).collect();
     let reversed: String = NEEDLE.chars().rev().collect();
+    let hex = hex(NEEDLE);
     vec![NEEDLE.to_owned(), reversed, hex.to_uppercase(), hex]
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn gives_away(said: &Said) -> bool {
@@ -67,6 +71,54 @@ fn no_output_holds_a_needle() {
             assert!(!gives_away(&said), "{said:?}");
         }
     }
+}
+
+/// As [`gives_away`], also of what is shown in hexadecimal.
+fn reveals(said: &Said) -> bool {
+    let told = format!("{}{}", said.out, said.err);
+    let shown = |form: &String| {
+        let parts = form.as_bytes().windows(PART).map(String::from_utf8_lossy);
+        parts.into_iter().any(|part| told.contains(&hex(&part)))
+    };
+    gives_away(said) || forms().iter().any(shown)
+}
+
+#[test]
+fn what_stands_beside_a_finding_is_shown_without_needles() {
+    let dir = scratch();
+    let (needles, leaked) = (dir.path().join("needles"), dir.path().join("leaked"));
+    // One needle begins the other; a form that is not looked for, and a part, stand beside.
+    fs::write(&needles, format!("text:{NEEDLE}\ntext:{}\n", &NEEDLE[..10])).unwrap();
+    let [_, reversed, _, digits] = &forms()[..] else {
+        panic!("four forms")
+    };
+    let part = &NEEDLE[..17];
+    let text = format!("user:{NEEDLE}{NEEDLE}{reversed}{NEEDLE}{digits}{NEEDLE}{part}:end");
+    fs::write(&leaked, &text).unwrap();
+    for format in ["--json", "--jsonl", "--sarif", "--encoded"] {
+        let args = ["scan", "--reveal", format, "--needle-file"];
+        let said = said(vmsafe().args(args).args([&needles, &leaked]));
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(!reveals(&said), "{said:?}");
+        let beside = if format == "--encoded" {
+            "user"
+        } else {
+            "user:"
+        };
+        assert!(
+            said.out.contains(&hex(beside)) && said.out.contains("**"),
+            "{said:?}"
+        );
+    }
+    let out = hex(&text);
+    assert!(
+        reveals(&Said {
+            code: None,
+            out,
+            err: String::new()
+        }),
+        "the control"
+    );
 }
 
 #[test]
