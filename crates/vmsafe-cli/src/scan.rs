@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::ValueEnum;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use vmsafe_witness::{Modulus, Searcher, Wanted};
 
 use crate::exit::Exit;
@@ -87,7 +88,11 @@ pub(crate) struct ScanArgs {
     sarif: bool,
     /// A file, block device or swap area, - for standard input, or pid:N for the memory of process
     /// N.
-    #[arg(required = true, value_name = "TARGET")]
+    #[arg(
+        required = true,
+        value_name = "TARGET",
+        value_parser = OsStringValueParser::new().map(Target::from)
+    )]
     targets: Vec<Target>,
 }
 
@@ -131,7 +136,16 @@ pub(crate) fn run(args: &ScanArgs, out: &Output) -> anyhow::Result<Exit> {
         !args.targets.contains(&Target::Input) || !intake::is_input(fd, file, keys_alone),
         "standard input cannot be both needles and target: give --needle-file or --needle-fd"
     );
-    let needles = intake::needles(fd, file, keys_alone, out)?;
+    let source = intake::source(fd, file, keys_alone, out)?;
+    let is_source = |target: &Target| {
+        let source = source.as_ref();
+        source.is_some_and(|source| target.is_stream_of(source))
+    };
+    ensure!(
+        !args.targets.iter().any(is_source),
+        "one stream cannot be both needles and target: give --needle-file or --needle-fd"
+    );
+    let needles = intake::needles(source)?;
     let moduli = args.public_key.iter().map(|path| intake::modulus(path));
     let moduli = moduli.collect::<anyhow::Result<Vec<_>>>()?;
     let record = args.resume.as_deref().map(|path| {

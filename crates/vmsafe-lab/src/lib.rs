@@ -63,13 +63,15 @@ pub use gate::{not_run, require_root};
 pub use lock::Lab;
 pub use machine::{Door, Machine, Opening, doors, machine};
 pub use medium::{
-    Extent, Opened, data_ranges, extents, flush_views, length, open_direct, readable_by_all,
+    Extent, Opened, data_ranges, extents, flush_views, identity, length, open_direct,
+    readable_by_all,
 };
 pub use mkfs::FsKind;
 pub use pageout::{Advice, PagedOut, drain, page_out, page_out_all_of_self, page_out_self};
 pub use process::{
-    Copied, Lingering, Memory, SIGABRT, SIGKILL, abort_with_core, ended_by, fork_lingering, input,
-    is_alive, is_root, kill, memory_of, open_files, readable_copy, readable_copy_to,
+    Copied, Lingering, Memory, SIGABRT, SIGKILL, abort_with_core, descriptor, ended_by,
+    fork_lingering, input, is_alive, is_root, kill, memory_of, open_files, readable_copy,
+    readable_copy_to,
 };
 pub use residence::Residence;
 pub use settings::{Setting, WorkingSet, has_key, setting, working_set};

@@ -1,7 +1,7 @@
 //! Reading a medium as it is, and finding where a file lies on it.
 
 use core::ops::Range;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::path::Path;
 
 use vmsafe_os::lab as os;
@@ -44,6 +44,13 @@ pub fn open_direct(path: &Path) -> Result<Opened> {
 #[must_use]
 pub fn length(file: &File) -> Option<u64> {
     os::length(file)
+}
+
+/// Numbers that nothing else has which this process can open: of a file, until it is changed; of a
+/// device, until the next boot or another medium. `None` where the system does not tell.
+#[must_use]
+pub fn identity(about: &Metadata) -> Option<[u64; 6]> {
+    os::identity(about).ok()
 }
 
 /// Hands what this process stored into mapped files to those files, where a sync of them does not.

@@ -133,6 +133,14 @@ pub fn memory_of(pid: u32) -> Result<Option<Box<dyn Memory>>> {
     os::memory_of(pid).doing("read process", pid)
 }
 
+/// What this process holds open under a number, whoever could open it again. The cursor is shared.
+///
+/// # Errors
+/// Nothing has that number; the system has no such numbers.
+pub fn descriptor(number: u32) -> Result<File> {
+    os::descriptor(number).doing("open", format_args!("file descriptor {number}"))
+}
+
 /// Standard input without the standard library's buffer, which nobody wipes.
 ///
 /// # Errors

@@ -2,25 +2,33 @@
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use vmsafe_witness::{Modulus, Needles};
 
 use crate::output::Output;
 
-/// The needles that were given. Without any source there are none if `may_be_none`; otherwise they
-/// come from standard input.
-pub(super) fn needles(
+/// Where the needles are read from. Without any source there are none if `may_be_none`; otherwise
+/// they come from standard input.
+pub(super) fn source(
     fd: Option<u32>,
     file: Option<&Path>,
     may_be_none: bool,
     out: &Output,
-) -> anyhow::Result<Needles> {
+) -> anyhow::Result<Option<File>> {
     if may_be_none && fd.is_none() && file.is_none() {
-        return Ok(Needles::new());
+        return Ok(None);
     }
-    let needles = Needles::read_from(open(fd, file, out)?)?;
+    open(fd, file, out).map(Some)
+}
+
+/// The needles from there.
+pub(super) fn needles(source: Option<File>) -> anyhow::Result<Needles> {
+    let Some(source) = source else {
+        return Ok(Needles::new());
+    };
+    let needles = Needles::read_from(source)?;
     if needles.is_empty() {
         bail!("no needle was given: write one a line, as hex:…, base64:… or text:…");
     }
@@ -48,14 +56,8 @@ fn open(fd: Option<u32>, file: Option<&Path>, out: &Output) -> anyhow::Result<Fi
     match (fd, file) {
         (Some(0), _) => Ok(vmsafe_lab::input()?),
         (Some(fd), _) => {
-            let path = PathBuf::from(format!("/dev/fd/{fd}"));
-            let named = || {
-                format!(
-                    "cannot read needles from {}; where there is no such path, give --needle-file",
-                    path.display()
-                )
-            };
-            File::open(&path).with_context(named)
+            const ADVICE: &str = "cannot read needles: give an open descriptor, or --needle-file";
+            vmsafe_lab::descriptor(fd).context(ADVICE)
         }
         (None, Some(file)) if file != Path::new("-") => open_file(file, out),
         (None, given) => {

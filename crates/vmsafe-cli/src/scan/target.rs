@@ -1,9 +1,9 @@
 //! What can be searched.
 
-use std::convert::Infallible;
-use std::fmt;
+use std::ffi::OsString;
+use std::fmt::{self, Write};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use crate::output::plain;
 
@@ -28,17 +28,34 @@ impl Target {
             Self::Path(path) => Some(path),
         }
     }
+
+    /// Whether it is the pipe, socket or terminal that `source` reads from: whoever reads first
+    /// leaves nothing to the other. A file can be read twice.
+    pub(super) fn is_stream_of(&self, source: &File) -> bool {
+        let about = match self {
+            Self::Process(_) => return false,
+            Self::Input => vmsafe_lab::input()
+                .ok()
+                .and_then(|file| file.metadata().ok()),
+            Self::Path(path) => path.metadata().ok(),
+        };
+        let (Some(about), Ok(source)) = (about, source.metadata()) else {
+            return false;
+        };
+        let identity = vmsafe_lab::identity(&about);
+        !source.is_file() && identity.is_some() && identity == vmsafe_lab::identity(&source)
+    }
 }
 
-impl FromStr for Target {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        if text == "-" {
-            return Ok(Self::Input);
+impl From<OsString> for Target {
+    fn from(name: OsString) -> Self {
+        let pid = |text: &str| text.strip_prefix("pid:")?.parse().ok();
+        match name.to_str() {
+            Some("-") => Self::Input,
+            text => text
+                .and_then(pid)
+                .map_or_else(|| Self::Path(name.clone().into()), Self::Process),
         }
-        let pid = text.strip_prefix("pid:").and_then(|pid| pid.parse().ok());
-        Ok(pid.map_or_else(|| Self::Path(text.into()), Self::Process))
     }
 }
 
@@ -47,7 +64,41 @@ impl fmt::Display for Target {
         match self {
             Self::Process(pid) => write!(f, "pid:{pid}"),
             Self::Input => f.write_str("-"),
-            Self::Path(path) => f.write_str(&plain(&path.display().to_string())),
+            Self::Path(path) => write_escaped(path, f),
         }
+    }
+}
+
+/// What a terminal would obey, and what is no text, by its number: names stay apart.
+fn write_escaped(path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        for char in chunk.valid().chars() {
+            if plain(char.encode_utf8(&mut [0; 4])).starts_with(char) {
+                f.write_char(char)?;
+            } else if char.is_ascii() {
+                write!(f, "\\x{:02x}", u32::from(char))?;
+            } else {
+                write!(f, "{}", char.escape_unicode())?;
+            }
+        }
+        write!(f, "{}", chunk.invalid().escape_ascii())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_alike_are_told_apart() {
+        let target = |name: &str| Target::from(OsString::from(name));
+        assert_eq!(
+            target("a\u{1b}[1m\u{2061}ü").to_string(),
+            "a\\x1b[1m\\u{2061}ü"
+        );
+        assert_ne!(target("a\u{1}").to_string(), target("a\u{2}").to_string());
+        assert_eq!(target("pid:7"), Target::Process(7));
+        assert_eq!(target("-"), Target::Input);
     }
 }

@@ -1,6 +1,6 @@
 //! The lab's room on a system where it is not built: same names, each refuses.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
@@ -64,6 +64,7 @@ pub fn page_size() -> usize {
 }
 
 refusing! {
+    identity(&Metadata) -> [u64; 6];
     input() -> File;
     open_files(u32, &Path) -> Vec<File>;
     pages_of(u32) -> Option<Vec<Page>>;

@@ -10,8 +10,9 @@ pub use devices::{
     LoopDevice, mount, mount_fuse, serve_block_io, swap_off, swap_on, sync_filesystem, unmount,
 };
 pub use files::{
-    change_mode, create_private, create_private_dir, data_ranges, extents, input, is_own, length,
-    open_direct, open_files, open_plain, punch, read_at, readable_by_all, write_at,
+    change_mode, create_private, create_private_dir, data_ranges, descriptor, extents, identity,
+    input, is_own, length, open_direct, open_files, open_plain, punch, read_at, readable_by_all,
+    write_at,
 };
 pub use foreign::{
     CORE, flush_views, has_key, memory_of, offer, pages_of, setting, trim_working_set, working_set,

@@ -109,6 +109,7 @@ refusing! {
     is_own(&Path) -> bool;
     readable_by_all(&File) -> bool;
     data_ranges(&File) -> Vec<Range<u64>>;
+    descriptor(u32) -> File;
     open_plain(&Path) -> File;
     read_at(&File, &mut [u8], u64) -> ();
     write_at(&File, &[u8], u64) -> ();

@@ -1,10 +1,12 @@
 //! Private files, direct reads, and where a file lies on its device.
 
 use core::ops::Range;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+use std::os::unix::fs::{
+    DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt,
+};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, SeekFrom};
@@ -63,12 +65,69 @@ pub fn readable_by_all(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.permissions().mode() & 0o004 != 0)
 }
 
-/// Standard input without the standard library's buffer, which nobody wipes.
+/// Standard input without the standard library's buffer, which nobody wipes. The cursor is shared
+/// with it.
 ///
 /// # Errors
-/// It is closed, or a socket.
+/// It is closed.
 pub fn input() -> io::Result<File> {
-    File::open("/dev/stdin")
+    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+}
+
+/// What this process holds open under a number, whatever it is and whoever could open it again. The
+/// cursor is shared.
+///
+/// # Errors
+/// Nothing has that number.
+pub fn descriptor(number: u32) -> io::Result<File> {
+    let number = i32::try_from(number).map_err(|_| io::Error::from(Errno::BADF))?;
+    // SAFETY: F_DUPFD_CLOEXEC takes numbers only; one that means nothing is an error (fcntl(2)).
+    let copy = check(i64::from(unsafe {
+        libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3)
+    }))?;
+    let copy = i32::try_from(copy).map_err(io::Error::other)?;
+    // SAFETY: the kernel just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { File::from_raw_fd(copy) })
+}
+
+/// Numbers that nothing else has which this process can open: of a file, until it is changed; of a
+/// device, until the next boot or, where the kernel counts media (5.15), another medium.
+///
+/// # Errors
+/// The kernel does not tell which boot this is.
+pub fn identity(about: &Metadata) -> io::Result<[u64; 6]> {
+    if about.file_type().is_block_device() {
+        let (device, boot) = (about.rdev(), boot()?);
+        return Ok([device, 0, 0, medium(device), boot[0], boot[1]]);
+    }
+    let changed = if about.is_file() {
+        [about.ctime(), about.ctime_nsec()].map(i64::cast_unsigned)
+    } else {
+        [0; 2]
+    };
+    Ok([about.dev(), about.ino(), changed[0], changed[1], 0, 0])
+}
+
+/// The number of the medium in a block device, or in the one that it is a partition of; 0 where the
+/// kernel does not count.
+fn medium(device: u64) -> u64 {
+    let (major, minor) = (libc::major(device), libc::minor(device));
+    let own = format!("/sys/dev/block/{major}:{minor}/diskseq");
+    let whole = format!("/sys/dev/block/{major}:{minor}/../diskseq");
+    let read = |path| std::fs::read_to_string(path).ok()?.trim().parse().ok();
+    read(own).or_else(|| read(whole)).unwrap_or(0)
+}
+
+/// The number that the kernel drew when it was booted.
+fn boot() -> io::Result<[u64; 2]> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let digits: String = id.chars().filter(char::is_ascii_hexdigit).collect();
+    let number = u128::from_str_radix(&digits, 16).map_err(io::Error::other)?;
+    let half = |shift: u32| u64::try_from((number >> shift) & u128::from(u64::MAX));
+    Ok([
+        half(64).map_err(io::Error::other)?,
+        half(0).map_err(io::Error::other)?,
+    ])
 }
 
 /// Bytes that can be read at any place; `None` for what comes as a stream, and for the files of
