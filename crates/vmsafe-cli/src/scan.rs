@@ -74,7 +74,8 @@ pub(crate) struct ScanArgs {
     /// 16 bytes or more of one, ** for each byte.
     #[arg(long)]
     reveal: bool,
-    /// Keep what was covered and found in FILE when interrupted, and go on from it.
+    /// Keep what was covered and found in FILE when interrupted, and go on from it; on a device
+    /// until the next boot.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// Report as JSON.
@@ -157,6 +158,7 @@ pub(crate) fn run(args: &ScanArgs, out: &Output) -> anyhow::Result<Exit> {
     let wanted = args.wanted(moduli);
     let mut search = Search {
         record,
+        record_failure: None,
         searcher: Searcher::with(&needles, &wanted),
         decompress: args.decompress == Decompress::Auto,
         blot: args.reveal.then(|| Blot::new(&needles, wanted)),

@@ -138,6 +138,7 @@ fn volume(path: &Path) -> Result<Open, String> {
             identity: Identity {
                 len,
                 modified_ns: 0,
+                own: None,
             },
         },
         medium: Medium::Plain,
@@ -157,7 +158,8 @@ fn again(path: &Path, same: Identity) -> Vec<File> {
     let open = |_| {
         let file = File::open(path).ok()?;
         let metadata = file.metadata().ok()?;
-        (identity(&metadata, metadata.len()) == same).then_some(file)
+        let now = identity(&metadata, metadata.len());
+        (now == same && same.own.is_some()).then_some(file)
     };
     (1..workers()).map_while(open).collect()
 }
@@ -165,13 +167,14 @@ fn again(path: &Path, same: Identity) -> Vec<File> {
 const STALE: &str =
     "its file system has no direct reads: the page cache answered, and may hold other bytes";
 
-/// Swap areas and devices are written to all the time: only their length tells them apart.
+/// Devices are written to all the time, and the system does not say when.
 fn identity(metadata: &Metadata, len: u64) -> Identity {
     let modified = metadata.modified().ok().filter(|_| metadata.is_file());
     let since = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     Identity {
         len,
         modified_ns: since.map_or(0, |since| since.as_nanos()),
+        own: vmsafe_lab::identity(metadata),
     }
 }
 

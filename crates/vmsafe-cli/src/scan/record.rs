@@ -2,6 +2,7 @@
 //!
 //! It holds no needle, only two bytes by which most mix-ups are noticed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 use vmsafe_witness::{Checkpoint, Needles, Report};
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What was asked: an answer to another question cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub(super) struct Question {
 pub(super) struct Identity {
     pub(super) len: u64,
     pub(super) modified_ns: u128,
+    /// What the system tells it by; without, it may be another one.
+    pub(super) own: Option<[u64; 6]>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,6 +64,7 @@ impl Content {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
+    /// As [`Target::key`](super::target::Target::key) gives it.
     target: String,
     identity: Identity,
     checkpoint: String,
@@ -71,6 +75,8 @@ struct Entry {
 pub(super) struct Record {
     path: PathBuf,
     content: Content,
+    /// The targets of this run.
+    at_hand: BTreeSet<String>,
 }
 
 impl Record {
@@ -105,17 +111,27 @@ impl Record {
             question,
             targets: Vec::new(),
         });
-        let path = path.to_owned();
-        Ok(Self { path, content })
+        let record = Self {
+            path: path.to_owned(),
+            content,
+            at_hand: BTreeSet::new(),
+        };
+        // Where it cannot be kept, that is an error now, and not after hours of a scan.
+        record.write()?;
+        Ok(record)
     }
 
     /// Where to go on with a target that is still the same.
     pub(super) fn checkpoint(
-        &self,
+        &mut self,
         target: &str,
         identity: Identity,
     ) -> anyhow::Result<Option<Checkpoint>> {
-        let same = |entry: &&Entry| entry.target == target && entry.identity == identity;
+        self.at_hand.insert(target.to_owned());
+        let same = |entry: &&Entry| {
+            let identical = entry.identity == identity && identity.own.is_some();
+            identical && entry.target == target
+        };
         let Some(entry) = self.content.targets.iter().find(same) else {
             return Ok(None);
         };
@@ -138,11 +154,16 @@ impl Record {
             checkpoint: checkpoint.to_string(),
         });
         self.write()
-            .with_context(|| format!("cannot write the record {}", self.path.display()))
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
+        let advice = "give --resume a place for it that takes files";
+        self.replace()
+            .with_context(|| format!("cannot write the record {}: {advice}", self.path.display()))
     }
 
     /// Beside the old one first, and then in its place: a crash leaves one of the two.
-    fn write(&self) -> anyhow::Result<()> {
+    fn replace(&self) -> anyhow::Result<()> {
         let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
         // Of mode 0600.
         let mut new = NamedTempFile::new_in(dir.unwrap_or(Path::new(".")))?;
@@ -152,8 +173,14 @@ impl Record {
         Ok(())
     }
 
-    /// All is done: there is nothing to go on with.
-    pub(super) fn remove(self) -> anyhow::Result<()> {
+    /// The targets of this run are done: there is nothing to go on with. What others came to stays.
+    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+        let at_hand = &self.at_hand;
+        let is_other = |entry: &Entry| !at_hand.contains(&entry.target);
+        self.content.targets.retain(is_other);
+        if !self.content.targets.is_empty() {
+            return self.write();
+        }
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error)
                 .with_context(|| format!("cannot remove the record {}", self.path.display())),

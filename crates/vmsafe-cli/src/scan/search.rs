@@ -17,6 +17,7 @@ use super::process;
 use super::record::{Identity, Record, whole};
 use super::reveal::{Blot, Reveal};
 use super::target::Target;
+use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 
@@ -27,6 +28,8 @@ pub(super) struct Search<'a> {
     /// Given if what stands beside a finding is to be shown.
     pub(super) blot: Option<Blot>,
     pub(super) record: Option<Record>,
+    /// Why the record is not what it should be.
+    pub(super) record_failure: Option<anyhow::Error>,
     pub(super) findings: Findings,
     pub(super) stop: Interrupt,
     pub(super) out: &'a Output,
@@ -38,6 +41,8 @@ const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// The target at hand.
 struct Subject<'a> {
     name: Rc<str>,
+    /// Its name in a record.
+    key: String,
     parts: Parts<'a>,
     reveal: Option<Reveal>,
     identity: Option<Identity>,
@@ -60,7 +65,7 @@ impl Search<'_> {
         match (target, target.path()) {
             (Target::Process(pid), _) => self.process(name, *pid)?,
             (_, Some(path)) => match open(path, self.decompress) {
-                Ok(open) => self.medium(name, path, open)?,
+                Ok(open) => self.medium((name, target.key()), path, open)?,
                 Err(because) => self.not_at_all(&name, because),
             },
             (_, None) => self.not_at_all(&name, "it has no path"),
@@ -84,6 +89,7 @@ impl Search<'_> {
         let reveal = memory.and_then(|memory| self.reveal(memory));
         let subject = Subject {
             name,
+            key: String::new(),
             parts: Parts::Process(&mappings, process::Places::new(&mappings)),
             reveal,
             identity: None,
@@ -99,7 +105,12 @@ impl Search<'_> {
         })
     }
 
-    fn medium(&mut self, name: Rc<str>, path: &std::path::Path, open: Open) -> anyhow::Result<()> {
+    fn medium(
+        &mut self,
+        (name, key): (Rc<str>, String),
+        path: &std::path::Path,
+        open: Open,
+    ) -> anyhow::Result<()> {
         for note in open.notes {
             self.findings.note(&name, note, self.out);
         }
@@ -108,6 +119,7 @@ impl Search<'_> {
         }
         let mut subject = Subject {
             name,
+            key,
             parts: Parts::Medium(&open.medium),
             reveal: None,
             identity: None,
@@ -171,10 +183,14 @@ impl Search<'_> {
         subject: &Subject<'_>,
         identity: Identity,
     ) -> anyhow::Result<Checkpoint> {
-        let Some(record) = &self.record else {
+        let Some(record) = &mut self.record else {
             return Ok(Checkpoint::default());
         };
-        let Some(checkpoint) = record.checkpoint(&subject.name, identity)? else {
+        if identity.own.is_none() {
+            let note = "this system does not tell it from others: a scan of it begins anew";
+            self.findings.note(&subject.name, note, self.out);
+        }
+        let Some(checkpoint) = record.checkpoint(&subject.key, identity)? else {
             return Ok(Checkpoint::default());
         };
         let note = format!("the scan went on at byte {}", checkpoint.position);
@@ -199,7 +215,6 @@ impl Search<'_> {
         self.findings.found_more(untold(&earlier.report));
         let mut told = 0;
         let mut kept = Instant::now();
-        let mut failed = None;
         let mut stopped = false;
         let report = scan(&mut |progress| {
             bar.at(progress.covered);
@@ -211,27 +226,20 @@ impl Search<'_> {
             let asked = self.stop.asked() && !stopped;
             if asked || (kept.elapsed() > KEEP_EVERY && !stopped) {
                 // Before the stop: what a stop cuts in two is found whole by the scan that goes on.
-                failed = self.keep(&subject, || progress.checkpoint()).err();
+                self.keep(&subject, || progress.checkpoint());
                 kept = Instant::now();
             }
-            if asked || failed.is_some() {
+            if asked {
                 stopped = true;
                 progress.stop();
             }
         });
         drop(bar);
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        self.finish(&subject, &report, stopped)
+        self.finish(&subject, &report, stopped);
+        Ok(())
     }
 
-    fn finish(
-        &mut self,
-        subject: &Subject<'_>,
-        report: &Report,
-        stopped: bool,
-    ) -> anyhow::Result<()> {
+    fn finish(&mut self, subject: &Subject<'_>, report: &Report, stopped: bool) {
         self.findings.covered(report.covered_bytes);
         for gap in &report.gaps {
             if let Parts::Process(mappings, _) = &subject.parts
@@ -245,23 +253,24 @@ impl Search<'_> {
         if report.gaps.is_empty() && !report.is_complete() {
             self.not_at_all(&subject.name, "it was not read to its end");
         }
-        if stopped {
-            return Ok(());
+        if !stopped {
+            let len = subject.identity.map_or(0, |identity| identity.len);
+            self.keep(subject, || whole(report, len));
         }
-        self.keep(subject, || {
-            whole(report, subject.identity.map_or(0, |identity| identity.len))
-        })
     }
 
-    fn keep(
-        &mut self,
-        subject: &Subject<'_>,
-        checkpoint: impl FnOnce() -> Checkpoint,
-    ) -> anyhow::Result<()> {
-        match (&mut self.record, subject.identity) {
-            (Some(record), Some(identity)) => record.keep(&subject.name, identity, &checkpoint()),
-            _ => Ok(()),
+    /// A record that cannot be kept ends no scan: what was found is worth more.
+    fn keep(&mut self, subject: &Subject<'_>, checkpoint: impl FnOnce() -> Checkpoint) {
+        let (Some(record), Some(identity)) = (&mut self.record, subject.identity) else {
+            return;
+        };
+        let kept = record.keep(&subject.key, identity, &checkpoint());
+        let is_first = self.record_failure.is_none();
+        if let (Err(error), true) = (&kept, is_first) {
+            let note = format!("{error:#}; the scan goes on without");
+            self.findings.note(&subject.name, note, self.out);
         }
+        self.record_failure = kept.err();
     }
 
     fn tell(&mut self, subject: &mut Subject<'_>, hits: &[Hit], keys: &[KeyHit]) {
@@ -286,15 +295,17 @@ impl Search<'_> {
         }
     }
 
-    /// Tells the rest, and removes the record of a scan that is done.
-    pub(super) fn end(self) -> anyhow::Result<crate::exit::Exit> {
-        if let Some(record) = self.record
-            && !self.stop.asked()
-        {
-            record.remove()?;
-        }
+    /// Tells the rest, and removes the record of a scan that is done. A record that failed is an
+    /// error, unless something was found, which is worse.
+    pub(super) fn end(self) -> anyhow::Result<Exit> {
         let exit = self.findings.exit();
         self.findings.show(self.out)?;
+        let done = self.record.filter(|_| !self.stop.asked());
+        let finished = done.map_or(Ok(()), Record::finish);
+        match self.record_failure.map_or(finished, Err) {
+            Err(error) if exit == Exit::Found => self.out.warn(format_args!("{error:#}")),
+            other => other?,
+        }
         Ok(exit)
     }
 }

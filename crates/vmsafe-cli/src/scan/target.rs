@@ -29,6 +29,17 @@ impl Target {
         }
     }
 
+    /// Its name, from which no other target's differs only in what cannot be shown.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Self::Path(path) => format!(
+                "path {}",
+                path.as_os_str().as_encoded_bytes().escape_ascii()
+            ),
+            _ => self.to_string(),
+        }
+    }
+
     /// Whether it is the pipe, socket or terminal that `source` reads from: whoever reads first
     /// leaves nothing to the other. A file can be read twice.
     pub(super) fn is_stream_of(&self, source: &File) -> bool {
@@ -98,6 +109,8 @@ mod tests {
             "a\\x1b[1m\\u{2061}ü"
         );
         assert_ne!(target("a\u{1}").to_string(), target("a\u{2}").to_string());
+        assert_ne!(target("a\\x01").key(), target("a\u{1}").key());
+        assert_ne!(target("./pid:7").key(), target("pid:7").key());
         assert_eq!(target("pid:7"), Target::Process(7));
         assert_eq!(target("-"), Target::Input);
     }

@@ -65,10 +65,10 @@ fn a_process_is_told_while_it_is_searched_and_an_interrupt_keeps_that() {
 }
 
 /// A loop device over a file, given back when dropped.
-struct Loop(PathBuf);
+pub(super) struct Loop(pub(super) PathBuf);
 
 impl Loop {
-    fn over(file: &std::path::Path) -> Self {
+    pub(super) fn over(file: &std::path::Path) -> Self {
         let mut losetup = Command::new("losetup");
         let out = losetup
             .args(["--find", "--show"])

@@ -1,12 +1,14 @@
 //! A scan that goes on where another stopped.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use vmsafe_lab::require_root;
 
+use super::live::Loop;
 use super::{NEEDLE, Stage, offsets};
 use crate::run::{Said, arg, said, vmsafe};
 
@@ -129,6 +131,116 @@ fn a_record_serves_the_same_question_and_the_same_target_only() {
     let json = case.go_on().json();
     assert!(offsets(&json) == all_places());
     assert_eq!(json["notes"], Value::Null);
+
+    // And so it is where another file of the same name, length and time is there.
+    case.interrupted();
+    let modified = fs::metadata(&case.target).unwrap().modified().unwrap();
+    let bytes = fs::read(&case.target).unwrap();
+    fs::remove_file(&case.target).unwrap();
+    fs::write(&case.target, bytes).unwrap();
+    let file = File::options().write(true).open(&case.target).unwrap();
+    file.set_modified(modified).unwrap();
+    let json = case.go_on().json();
+    assert!(offsets(&json) == all_places());
+    assert_eq!(json["notes"], Value::Null);
+}
+
+#[test]
+fn names_that_look_alike_have_records_of_their_own() {
+    let stage = Stage::new();
+    let record = stage.dir.path().join("record");
+    let clean = stage.file("b\u{1}", 5000, &[]);
+    let leaked = stage.file("b\u{2}", 5000, &[9]);
+    let time = fs::metadata(&clean).unwrap().modified().unwrap();
+    let file = File::options().write(true).open(&leaked).unwrap();
+    file.set_modified(time).unwrap();
+    let mut command = vmsafe();
+    command.args(["scan", "--needle-file", arg(&stage.needles)]);
+    command.args(["--resume", arg(&record), arg(&clean), arg(&leaked)]);
+    let said = said(&mut command);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.contains("b\\x02"), "{said:?}");
+}
+
+#[test]
+fn another_medium_in_the_same_device_is_searched_from_its_beginning() {
+    if !require_root("another_medium_in_the_same_device_is_searched_from_its_beginning") {
+        return;
+    }
+    let mut case = Case::new();
+    let file = case.target.clone();
+    let device = Loop::over(&file);
+    case.target.clone_from(&device.0);
+    case.interrupted();
+    let note = case.go_on().json()["notes"][0]["note"].clone();
+    let went_on = note.as_str().is_some_and(|note| note.contains("went on"));
+    assert!(went_on, "the control: {note}");
+
+    case.interrupted();
+    // Nothing else may have been let in meanwhile: then this fails, and the test with it.
+    for args in [["--detach", arg(&device.0)], [arg(&device.0), arg(&file)]] {
+        let done = Command::new("losetup").args(args).status();
+        assert!(done.expect("losetup runs").success());
+    }
+    let json = case.go_on().json();
+    assert!(offsets(&json) == all_places());
+    assert_eq!(json["notes"], Value::Null);
+}
+
+#[test]
+fn a_record_that_cannot_be_begun_is_an_error_at_once() {
+    let mut case = Case::new();
+    case.record = case.stage.dir.path().join("absent/record");
+    let said = case.go_on();
+    assert_eq!((said.code, &*said.out), (Some(2), ""), "{}", said.err);
+    assert!(said.err.contains("give --resume a place"), "{}", said.err);
+}
+
+#[test]
+fn a_record_that_cannot_be_kept_ends_no_scan() {
+    for (content, code, verdict) in [(NEEDLE, 1, "found"), ("nothing", 2, "clean")] {
+        let stage = Stage::new();
+        let dir = stage.dir.path().join("records");
+        fs::create_dir(&dir).unwrap();
+        let target = stage.dir.path().join("target");
+        fs::write(&target, content).unwrap();
+        let mut child = vmsafe()
+            .args(["scan", "--json", "--needle-file", arg(&stage.needles)])
+            .args(["--resume", arg(&dir.join("record")), "-", arg(&target)])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the utility runs");
+        let mut input = child.stdin.take().expect("piped");
+        // More than a pipe holds: the scan has begun, and with it the record.
+        input.write_all(&vec![1; 1 << 20]).expect("the scan reads");
+        fs::remove_dir_all(&dir).unwrap();
+        drop(input);
+        let said = Said::from(child.wait_with_output().expect("it ends"));
+        assert_eq!(said.code, Some(code), "{said:?}");
+        assert!(said.err.contains("cannot write the record"), "{said:?}");
+        let json = said.json();
+        assert_eq!(json["verdict"], verdict);
+        let note = json["notes"][0]["note"].as_str().unwrap();
+        assert!(note.contains("the scan goes on without"), "{note}");
+    }
+}
+
+#[test]
+fn a_scan_of_other_targets_leaves_the_record_of_these() {
+    let case = Case::new();
+    case.interrupted();
+    let other = case.stage.file("other", 5000, &[]);
+    let mut command = vmsafe();
+    command.args(["scan", "--needle-file", arg(&case.stage.needles)]);
+    command.args(["--resume", arg(&case.record), arg(&other)]);
+    assert_eq!(said(&mut command).code, Some(0));
+    let json = case.go_on().json();
+    let note = json["notes"][0]["note"].as_str().unwrap();
+    assert!(note.starts_with("the scan went on at byte "), "{note}");
+    assert!(offsets(&json) == all_places());
+    assert!(!case.record.exists());
 }
 
 #[test]
@@ -136,8 +248,8 @@ fn a_record_that_is_damaged_or_of_another_version_is_an_error_that_says_what_to_
     let case = Case::new();
     let cases = [
         ("{}", "it is damaged"),
-        (r#"{"version":2}"#, "it is damaged"),
-        (r#"{"version":1,"salt":7}"#, "by another version of vmsafe"),
+        (r#"{"version":3}"#, "it is damaged"),
+        (r#"{"version":2,"salt":7}"#, "by another version of vmsafe"),
     ];
     for (record, because) in cases {
         fs::write(&case.record, record).unwrap();
