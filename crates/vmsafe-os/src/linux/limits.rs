@@ -1,10 +1,10 @@
 //! Limits: RLIMIT_MEMLOCK, CAP_IPC_LOCK, /sys/power/state.
 
-use std::{fs, io};
+use std::fs;
 
-use procfs::process::Process;
 use rustix::process::{Resource, getrlimit};
 
+use super::record;
 use crate::contract::{Answer, Hibernation, LockLimit};
 use crate::refused::{Call, Refused};
 
@@ -12,12 +12,14 @@ use crate::refused::{Call, Refused};
 const CAP_IPC_LOCK: u64 = 1 << 14;
 
 pub(super) fn lock_limit() -> Answer<LockLimit> {
-    let refused = |error: procfs::ProcError| Refused::new(Call::LockLimit, io::Error::other(error));
-    let status = Process::myself()
-        .and_then(|me| me.status())
-        .map_err(refused)?;
-    let used = status.vmlck.unwrap_or(0).saturating_mul(1024);
-    if status.capeff & CAP_IPC_LOCK != 0 && in_first_user_namespace() {
+    let number = |name, radix| {
+        let found = record::find("/proc/self/status", |line| {
+            record::number(line, name, radix)
+        });
+        found.map_err(|error| Refused::new(Call::LockLimit, error))
+    };
+    let used = number("VmLck:", 10)?.unwrap_or(0).saturating_mul(1024);
+    if number("CapEff:", 16)?.unwrap_or(0) & CAP_IPC_LOCK != 0 && in_first_user_namespace() {
         return Ok(LockLimit {
             soft: None,
             hard: None,

@@ -4,9 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use procfs::process::{MMapPath, MemoryMap, Process, VmFlags};
 use rustix::mm::{self, MapFlags};
 
+use super::record;
 use super::unix::{pages, store};
 use crate::contract::{Advice, Answer, Facts, Region, Span};
 use crate::refused::{Call, Refused};
@@ -56,37 +56,55 @@ pub(crate) unsafe fn advise(span: Span, advice: Advice) -> Answer<()> {
     advised.map_err(|errno| Refused::new(call, errno))
 }
 
-/// VmFlags of the mapping that holds the span: `lo`, `dd`, `dc`, `wf` (proc_pid_smaps(5)).
+/// VmFlags of the mapping that holds the span: `lo`, `dd`, `dc`, `wf` (proc_pid_smaps(5)). Read up
+/// to there, for the kernel walks the pages of each mapping that it tells of.
 pub(crate) fn facts(span: Span) -> Answer<Facts> {
-    let refused = |error: procfs::ProcError| Refused::new(Call::Facts, io::Error::other(error));
-    let maps = Process::myself()
-        .and_then(|me| me.smaps())
-        .map_err(refused)?;
     let first = span.start.as_ptr().addr() as u64;
     let last = first + span.len as u64;
-    let map = maps
-        .iter()
-        .find(|map| map.address.0 <= first && last <= map.address.1);
-    let map = map.ok_or_else(|| {
+    // Within the mapping, whether it is of secret memory.
+    let mut within = None;
+    let told = record::find("/proc/self/smaps", |line| {
+        if let Some((start, end)) = range(line) {
+            within = (start <= first && last <= end).then(|| is_secret(line));
+            return None;
+        }
+        let flags = line.strip_prefix(b"VmFlags:")?;
+        within.map(|secret| facts_of(flags, secret))
+    });
+    let told = told.map_err(|error| Refused::new(Call::Facts, error))?;
+    told.ok_or_else(|| {
         Refused::because(
             Call::Facts,
             io::ErrorKind::NotFound,
             "the kernel lists no such mapping",
         )
-    })?;
-    Ok(facts_of(map))
+    })
 }
 
-fn facts_of(map: &MemoryMap) -> Facts {
-    let flags = map.extension.vm_flags;
-    let secret = matches!(&map.pathname, MMapPath::Path(path)
-        if path.to_str().is_some_and(|path| path.starts_with("/secretmem")));
+/// The addresses in the first line of a mapping; `None` of any other line.
+fn range(line: &[u8]) -> Option<(u64, u64)> {
+    let word = line.split(|byte| *byte == b' ').next()?;
+    let (start, end) = std::str::from_utf8(word).ok()?.split_once('-')?;
+    let address = |text| u64::from_str_radix(text, 16).ok();
+    Some((address(start)?, address(end)?))
+}
+
+/// The path stands behind five words; secret memory is a file without one.
+fn is_secret(line: &[u8]) -> bool {
+    let mut words = line
+        .split(|byte| *byte == b' ')
+        .filter(|word| !word.is_empty());
+    words.nth(5) == Some(b"/secretmem") && words.next() == Some(b"(deleted)")
+}
+
+fn facts_of(flags: &[u8], secret: bool) -> Facts {
+    let has = |flag: &[u8]| flags.split(|byte| *byte == b' ').any(|word| word == flag);
     Facts {
-        locked: flags.contains(VmFlags::LO),
+        locked: has(b"lo"),
         secret,
-        dont_dump: flags.contains(VmFlags::DD),
-        dont_fork: flags.contains(VmFlags::DC),
-        wipe_on_fork: flags.contains(VmFlags::WF),
+        dont_dump: has(b"dd"),
+        dont_fork: has(b"dc"),
+        wipe_on_fork: has(b"wf"),
     }
 }
 

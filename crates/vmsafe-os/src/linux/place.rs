@@ -1,17 +1,16 @@
 //! Where a file lies: fstatfs(2), statx(2), /proc/self/mountinfo, chattr(1) flags.
 
-use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use procfs::process::{MountInfo, Process};
 use rustix::fs::{self, AtFlags, IFlags, StatxFlags};
 use rustix::io::Errno;
 
+use super::record::{self, Mount};
 use crate::filesystem::{FileSystem, FsKind, Upper};
-
-type Options = HashMap<String, Option<String>>;
 
 /// Magic numbers of statfs(2), and what the kernel calls their owners.
 const MAGIC: [(u32, FsKind); 19] = [
@@ -39,19 +38,18 @@ const MAGIC: [(u32, FsKind); 19] = [
 pub(crate) fn of(file: &File) -> io::Result<FileSystem> {
     let kind = kind_of(file)?;
     let mount = mount_of(file)?;
-    let options = &mount.super_options;
     let flags = told(fs::ioctl_getflags(file));
     let has = |flag| flags.map(|flags| flags.contains(flag));
-    let mounted_so = options.keys().any(|option| option.starts_with("compress"));
+    let mounted_so = mount.has_like("compress");
     Ok(FileSystem {
-        kind: refine(kind, options),
+        kind: refine(kind, &mount),
         name: mount.fs_type.clone(),
         journals_data: match kind {
             FsKind::Ext => either(has(IFlags::JOURNALING), journals(&mount)),
             _ => has(IFlags::JOURNALING),
         },
         compresses: either(has(IFlags::COMPRESSED), Some(mounted_so)),
-        discards: options.contains_key("discard"),
+        discards: mount.option("discard").is_some(),
     })
 }
 
@@ -97,20 +95,20 @@ fn kind_of_magic(f_type: impl TryInto<i64>) -> FsKind {
     known.map_or(FsKind::Other, |(_, kind)| *kind)
 }
 
-fn refine(kind: FsKind, options: &Options) -> FsKind {
+fn refine(kind: FsKind, mount: &Mount) -> FsKind {
     match kind {
-        FsKind::Tmpfs if options.contains_key("noswap") => FsKind::TmpfsNoSwap,
-        FsKind::Overlay(_) => FsKind::Overlay(upper(options)),
+        FsKind::Tmpfs if mount.option("noswap").is_some() => FsKind::TmpfsNoSwap,
+        FsKind::Overlay(_) => FsKind::Overlay(upper(mount)),
         other => other,
     }
 }
 
 /// The layer that an overlay writes to may lie in another mount namespace, out of our sight.
-fn upper(options: &Options) -> Upper {
-    let Some(Some(path)) = options.get("upperdir") else {
+fn upper(mount: &Mount) -> Upper {
+    let Some(path) = mount.option("upperdir") else {
         return Upper::Unknown;
     };
-    match fs::statfs(Path::new(path)).map(|statfs| kind_of_magic(statfs.f_type)) {
+    match fs::statfs(OsStr::from_bytes(path)).map(|statfs| kind_of_magic(statfs.f_type)) {
         Ok(FsKind::Tmpfs | FsKind::Ramfs) => Upper::Swappable,
         // A server's or a process's memory is out of sight, wherever its layer is mounted.
         Ok(FsKind::Overlay(_) | FsKind::Other | FsKind::Network | FsKind::Fuse) | Err(_) => {
@@ -125,12 +123,12 @@ const PROC: u32 = 0x9FA0;
 
 /// ext4 leaves a default of its superblock out of mountinfo, but tells it in /proc/fs/ext4, also
 /// where it serves a mount as ext3 or ext2. `None` where that is out of sight (subset=pid).
-fn journals(mount: &MountInfo) -> Option<bool> {
-    if let Some(Some(mode)) = mount.super_options.get("data") {
-        return Some(mode == "journal");
+fn journals(mount: &Mount) -> Option<bool> {
+    if let Some(mode) = mount.option("data") {
+        return Some(mode == b"journal");
     }
     // The mount's source may be another name of the device (/dev/mapper, /dev/root).
-    let device = std::fs::read_link(Path::new("/sys/dev/block").join(&mount.majmin)).ok()?;
+    let device = std::fs::read_link(Path::new("/sys/dev/block").join(&mount.device)).ok()?;
     let all = Path::new("/proc/fs/ext4");
     match std::fs::read(all.join(device.file_name()?).join("options")) {
         Ok(options) => Some(
@@ -147,14 +145,9 @@ fn journals(mount: &MountInfo) -> Option<bool> {
     }
 }
 
-fn mount_of(file: &File) -> io::Result<MountInfo> {
+fn mount_of(file: &File) -> io::Result<Mount> {
     let stat = fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
-    let mounts = Process::myself()
-        .and_then(|me| me.mountinfo())
-        .map_err(io::Error::other)?;
-    let mount = mounts
-        .into_iter()
-        .find(|mount| u64::try_from(mount.mnt_id) == Ok(stat.stx_mnt_id));
+    let mount = record::mount(stat.stx_mnt_id)?;
     mount.ok_or_else(|| io::Error::other("the file's mount is not in /proc/self/mountinfo"))
 }
 

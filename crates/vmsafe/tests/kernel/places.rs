@@ -1,10 +1,11 @@
 //! File systems as they are mounted: known by name, taken or refused, graded, filled up.
 
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use vmsafe::{Confined, Demand, Error, Evaporating, Lifetime, Threat, Verdict};
+use vmsafe::{Confined, Demand, Error, Evaporating, Lifetime, Locked, Threat, Verdict};
 use vmsafe_lab::{FsKind as Scratched, Scratch, ScratchOptions, not_run, require_root};
 use vmsafe_os::{Call, FileSystem, FsKind, Upper, native};
 
@@ -342,7 +343,7 @@ fn a_full_btrfs_faults_no_store() {
     }
     let room = Room::new("places-full-btrfs");
     let disk = match ScratchOptions::new(Scratched::Btrfs)
-        .mount_option("compress=zstd")
+        .bytes(128 << 20)
         .create(room.path())
     {
         Ok(disk) => disk,
@@ -370,7 +371,39 @@ fn a_full_btrfs_faults_no_store() {
         let report = buffer.burn().unwrap();
         assert!(!path.exists() && !report.in_place.is_yes(), "{report:?}");
     }
+    drop(evaporating);
     disk.close().unwrap();
+}
+
+#[test]
+fn names_that_are_no_text_disturb_nothing() {
+    let _alone = alone();
+    let room = Room::new("places-names");
+    let name = std::ffi::OsStr::from_bytes(b"n\xE9\xFF");
+    // Its mapping stands in /proc/self/smaps from here on.
+    let mapped = Confined::create(room.path().join(name), 1).unwrap();
+    let own = "/proc/self/comm";
+    let called = std::fs::read(own).unwrap();
+    std::fs::write(own, b"t\xE9\xFF").unwrap();
+    let limit = native().lock_limit();
+    let locked = Locked::new(1);
+    std::fs::write(own, called.trim_ascii_end()).unwrap();
+    limit.unwrap();
+    assert!(closed(locked.unwrap().grade().of(Threat::Swap)));
+    assert!(mapped.burn().unwrap().bytes > 0);
+    if !require_root("names_that_are_no_text_disturb_nothing") {
+        return;
+    }
+    let at = room.path().join(name);
+    std::fs::create_dir(&at).unwrap();
+    let Some(mounted) = Mounted::over(room, at, &["-t", "ramfs", "none"]) else {
+        return;
+    };
+    assert_eq!(identify(&mounted.at).kind, FsKind::Ramfs);
+    // A mount elsewhere is in the way no more than its own.
+    let elsewhere = Room::new("places-elsewhere");
+    assert!(confine(elsewhere.path()).is_ok());
+    assert_eq!(evaporate(&mounted.at), Lifetime::UntilDropped);
 }
 
 /// Fills the disk with a file to its last block; returns its length.
