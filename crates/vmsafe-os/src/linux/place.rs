@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{self, AtFlags, IFlags, StatxFlags};
+use rustix::fs::{self, AtFlags, IFlags, StatFs, StatxFlags};
 use rustix::io::Errno;
 
 use super::record::{self, Mount};
@@ -36,13 +36,14 @@ const MAGIC: [(u32, FsKind); 19] = [
 ];
 
 pub(crate) fn of(file: &File) -> io::Result<FileSystem> {
-    let kind = kind_of(file)?;
+    let stat = fs::fstatfs(file)?;
+    let kind = kind_of_magic(stat.f_type);
     let mount = mount_of(file)?;
     let flags = told(fs::ioctl_getflags(file));
     let has = |flag| flags.map(|flags| flags.contains(flag));
     let mounted_so = mount.has_like("compress");
     Ok(FileSystem {
-        kind: refine(kind, &mount),
+        kind: refine(kind, &stat, &mount),
         name: mount.fs_type.clone(),
         journals_data: match kind {
             FsKind::Ext => either(has(IFlags::JOURNALING), journals(&mount)),
@@ -95,26 +96,30 @@ fn kind_of_magic(f_type: impl TryInto<i64>) -> FsKind {
     known.map_or(FsKind::Other, |(_, kind)| *kind)
 }
 
-fn refine(kind: FsKind, mount: &Mount) -> FsKind {
+fn refine(kind: FsKind, stat: &StatFs, mount: &Mount) -> FsKind {
     match kind {
         FsKind::Tmpfs if mount.option("noswap").is_some() => FsKind::TmpfsNoSwap,
-        FsKind::Overlay(_) => FsKind::Overlay(upper(mount)),
+        FsKind::Overlay(_) => FsKind::Overlay(upper(stat, mount)),
         other => other,
     }
 }
 
-/// The layer that an overlay writes to may lie in another mount namespace, out of our sight.
-fn upper(mount: &Mount) -> Upper {
+/// The layer that an overlay writes to may lie in another mount namespace, or its mount may have
+/// gone from that path: what stands there now is believed only if it is as large as the overlay,
+/// which tells the size of its upper layer (statfs(2)).
+fn upper(overlay: &StatFs, mount: &Mount) -> Upper {
     let Some(path) = mount.option("upperdir") else {
         return Upper::Unknown;
     };
-    match fs::statfs(OsStr::from_bytes(path)).map(|statfs| kind_of_magic(statfs.f_type)) {
-        Ok(FsKind::Tmpfs | FsKind::Ramfs) => Upper::Swappable,
-        // A server's or a process's memory is out of sight, wherever its layer is mounted.
-        Ok(FsKind::Overlay(_) | FsKind::Other | FsKind::Network | FsKind::Fuse) | Err(_) => {
-            Upper::Unknown
-        }
-        Ok(_) => Upper::Disk,
+    let size = |layer: &StatFs| (layer.f_blocks, layer.f_bsize, layer.f_frsize);
+    match fs::statfs(OsStr::from_bytes(path)) {
+        Ok(layer) if size(&layer) == size(overlay) => match kind_of_magic(layer.f_type) {
+            FsKind::Tmpfs | FsKind::Ramfs => Upper::Swappable,
+            // A server's or a process's memory is out of sight, wherever its layer is mounted.
+            FsKind::Overlay(_) | FsKind::Other | FsKind::Network | FsKind::Fuse => Upper::Unknown,
+            _ => Upper::Disk,
+        },
+        _ => Upper::Unknown,
     }
 }
 

@@ -166,6 +166,47 @@ fn an_overlay_is_judged_by_its_upper_layer() {
 }
 
 #[test]
+fn an_upper_layer_whose_mount_has_gone_is_unknown() {
+    let _alone = alone();
+    if !require_root("an_upper_layer_whose_mount_has_gone_is_unknown") {
+        return;
+    }
+    let room = Room::new("overlay-gone");
+    let [lower, memory, at] = ["lower", "memory", "at"].map(|name| room.file(name));
+    for dir in [&lower, &memory, &at] {
+        std::fs::create_dir(dir).unwrap();
+    }
+    let memory = memory.to_str().unwrap();
+    run("mount", &["-t", "tmpfs", "-o", "size=4m", "none", memory]);
+    let layers = ["upper", "work"].map(|name| format!("{memory}/{name}"));
+    let make = || {
+        layers
+            .iter()
+            .for_each(|dir| std::fs::create_dir(dir).unwrap())
+    };
+    make();
+    let [upper, work] = &layers;
+    let lower = lower.display();
+    let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+    let mounted = Mounted::over(room, at, &["-t", "overlay", "-o", &options, "none"]);
+    let kind = |mounted: &Mounted| identify(&mounted.at).kind;
+    let before = mounted.as_ref().map(kind);
+    // The overlay keeps the tmpfs; the disk below has directories of those names.
+    run("umount", &["-l", memory]);
+    make();
+    let Some(mounted) = mounted else {
+        return;
+    };
+    assert_eq!(
+        before,
+        Some(FsKind::Overlay(Upper::Swappable)),
+        "the control"
+    );
+    assert_eq!(kind(&mounted), FsKind::Overlay(Upper::Unknown));
+    assert!(matches!(confine(&mounted.at), Err(Error::Place { .. })));
+}
+
+#[test]
 fn each_scratch_file_system_is_known_and_graded() {
     let _alone = alone();
     if !require_root("each_scratch_file_system_is_known_and_graded") {
