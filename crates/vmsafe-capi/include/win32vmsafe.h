@@ -21,6 +21,9 @@
  * After fork() the child has no buffer: the pointer faults there, every call but Init fails with
  * WIN32VMSAFE_CHILD, and Init makes one of the child's own. The parent notices nothing.
  *
+ * Whoever may write the file (its owner, root) can cut it to nothing, and the pointer then faults
+ * (SIGBUS) until the next call of Mark, Lost or Burn, which gives the length back and tells a loss.
+ *
  * Which memory stays out of what, and what tells you so: win32vmSafeGrade().
  */
 #ifndef WIN32VMSAFE_H

@@ -32,6 +32,7 @@ pub(crate) fn init(
 ) -> Result<NonNull<u8>, Fault> {
     native().around_fork(&HOOK).map_err(vmsafe::Error::from)?;
     let mut slot = slot();
+    disown(&mut slot);
     if matches!(*slot, Slot::Held(_)) {
         let text = "a buffer is held already; call win32vmSafeFree before another Init";
         return Err(Fault::new(Code::Held, text));
@@ -56,10 +57,20 @@ pub(crate) fn lend<T>(act: impl FnOnce(&mut Session) -> Result<T, Fault>) -> Res
     with(&mut slot(), act)
 }
 
+/// A child that was made by a bare clone ran no hook: what it holds by name is its parent's too.
+fn disown(slot: &mut Slot) {
+    if let Slot::Held(session) = slot
+        && !session.is_present()
+    {
+        *slot = Slot::Parents;
+    }
+}
+
 fn with<T>(
     slot: &mut Slot,
     act: impl FnOnce(&mut Session) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
+    disown(slot);
     match slot {
         Slot::Held(session) => act(session),
         Slot::Empty => Err(Fault::new(
@@ -96,6 +107,29 @@ impl AroundFork for Hook {
         {
             // Ends the child's knowledge of it; neither pages nor file are touched there.
             *slot = Slot::Parents;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vmsafe_os::model::Model;
+
+    use super::*;
+
+    #[test]
+    fn what_a_child_without_hooks_holds_is_its_parents() {
+        for mapsize in [512, 8192] {
+            let kernel = Model::leak();
+            let name = Some(c"/disk/key");
+            let session = Session::open(kernel, name, mapsize, Places::Any).unwrap();
+            let mut slot = Slot::Held(session);
+            assert!(with(&mut slot, |_| Ok(())).is_ok(), "the control");
+            kernel.fork();
+            let fault = with(&mut slot, |_| Ok(())).unwrap_err();
+            assert_eq!(fault.code, Code::Child);
+            assert!(matches!(slot, Slot::Parents), "another Init is welcome");
+            assert_eq!(kernel.named(), 1, "the parent's file is left alone");
         }
     }
 }

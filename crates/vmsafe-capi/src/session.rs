@@ -64,6 +64,14 @@ impl Session {
         }
     }
 
+    /// False in a child.
+    pub(crate) fn is_present(&mut self) -> bool {
+        match self {
+            Self::Page(page) => page.is_present(),
+            Self::Pages(pages) => pages.is_present(),
+        }
+    }
+
     pub(crate) fn grade(&self) -> &Grade {
         match self {
             Self::Page(page) => page.grade(),

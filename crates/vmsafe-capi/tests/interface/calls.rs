@@ -230,6 +230,34 @@ fn of_many_threads_one_gets_the_buffer() {
 }
 
 #[test]
+fn a_file_that_somebody_cut_short_is_a_loss_and_no_fault() {
+    let _alone = alone();
+    let room = Room::on_disk("calls-cut");
+    let file = room.file("key");
+    let cut = || {
+        let opened = fs::OpenOptions::new().write(true).open(&file).unwrap();
+        opened.set_len(0).unwrap();
+    };
+    init_as_2001(&name(&file), 512).unwrap();
+    assert_eq!(win32vmSafeMark(), 0);
+    assert_eq!(win32vmSafeLost(), 0, "the control");
+    cut();
+    assert_eq!(win32vmSafeLost(), 1, "{:?}", error());
+    assert_eq!(fs::metadata(&file).unwrap().len(), 512);
+    cut();
+    assert_eq!(win32vmSafeMark(), 1, "a loss came before");
+    cut();
+    assert!(win32vmSafeBurn() >= 0, "{:?}", error());
+    cut();
+    assert!(win32vmSafeFree() >= 0 && !file.exists(), "{:?}", error());
+    init_as_2001(&name(&file), 8192).unwrap();
+    cut();
+    assert_eq!((win32vmSafeBurn(), win32vmSafeError()), (-1, FILE));
+    assert_eq!(win32vmSafeFree(), 1, "the blocks went as they were");
+    assert!(error().1.contains("cut the file short") && !file.exists());
+}
+
+#[test]
 fn a_child_has_no_buffer_until_it_makes_its_own() {
     let _alone = alone();
     let room = Room::on_disk("calls-fork");

@@ -195,6 +195,12 @@ impl Confined {
         &self.grade
     }
 
+    /// False in a child, whose parent goes on using the bytes and their file.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        self.held().mapping.is_present()
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -312,3 +312,24 @@ fn a_directory_without_leave_to_write() {
     assert_eq!((call, kind), (Call::Reopen, ErrorKind::PermissionDenied));
     drop(File::open(&path).unwrap());
 }
+
+#[test]
+fn a_file_that_somebody_cut_short_faults_no_end_and_is_not_called_burned() {
+    let _alone = alone();
+    let room = Room::new("files-cut");
+    let path = room.file("secret");
+    let mut buffer = Confined::create(&path, 2 * page()).unwrap();
+    buffer.fill(0xA5);
+    buffer.write_back().unwrap();
+    let opened = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    opened.set_len(page() as u64).unwrap();
+    let error = buffer.wipe().unwrap_err();
+    assert!(error.to_string().contains("cut the file short"), "{error}");
+    assert!(
+        buffer[..page()].iter().all(|byte| *byte == 0),
+        "what is left"
+    );
+    let burned = buffer.burn().unwrap();
+    assert!(!burned.verified.is_yes() && !burned.in_place.is_yes());
+    assert!(room.is_empty());
+}

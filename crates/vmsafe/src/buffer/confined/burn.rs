@@ -96,16 +96,38 @@ pub(in crate::buffer) fn end(
     if !mapping.is_present() {
         return Err(Error::Elsewhere);
     }
+    let cut = is_cut(&mapping, store);
     match store.filesystem() {
         // The overwrite that follows zeroes the same pages, and may fail without a fault.
+        _ if cut => mapping.leave_to_file(),
         Ok(filesystem) if place::stores_may_fault(&filesystem) => mapping.leave_to_file(),
         // Zeroes the pages, and with them the file, before it is written over.
         _ => drop(mapping),
     }
-    steps(kernel, store, &mut |_, _| {}).map_err(|refused| Error::File {
+    let burned = steps(kernel, store, &mut |_, _| {});
+    let burned = burned.map_err(|refused| Error::File {
         path: path.to_owned(),
         refused,
+    })?;
+    Ok(match cut {
+        true => Burned {
+            verified: Confirmed::no(CUT),
+            in_place: Confirmed::no(CUT),
+            ..burned
+        },
+        false => burned,
     })
+}
+
+const CUT: &str = "somebody cut the file short, and what stood behind was given back as it was";
+
+/// Pages behind the end of a file that somebody cut short are gone, and fault.
+fn is_cut(mapping: &Mapping, store: &dyn Store) -> bool {
+    let page = mapping.kernel().page_size() as u64;
+    let pages = mapping.len() as u64;
+    store
+        .len()
+        .is_ok_and(|len| len.next_multiple_of(page) < pages)
 }
 
 /// Zeroes what stands in a file now, through its mapping; both live on.
@@ -117,8 +139,12 @@ pub(in crate::buffer) fn content(
     if !mapping.is_present() {
         return Err(Error::Elsewhere);
     }
-    mapping.wipe();
-    let written = || {
+    let mut written = || {
+        if is_cut(mapping, store) {
+            overwrite(mapping.kernel(), store, store.len()?, &mut |_| {})?;
+            return Err(Refused::because(Call::Flush, ErrorKind::UnexpectedEof, CUT));
+        }
+        mapping.wipe();
         let bytes = store.len()?;
         mapping.flush(store)?;
         store.sync()?;

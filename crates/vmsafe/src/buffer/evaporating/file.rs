@@ -154,6 +154,16 @@ impl Tail {
         &mut self.mapping
     }
 
+    /// Gives a file that somebody cut to nothing its length back: its page would fault, and is
+    /// zero now, which shows as a loss.
+    pub(super) fn keep_ground(&self) -> Result<(), Refused> {
+        let store = self.store.as_deref().expect(IN_A_FILE);
+        match store.is_empty()? {
+            true => store.allocate(HEAD as u64),
+            false => Ok(()),
+        }
+    }
+
     /// The pages, and the file that they belong to.
     pub(super) fn parts(&mut self) -> (&mut Mapping, &dyn Store) {
         (&mut self.mapping, self.store.as_deref().expect(IN_A_FILE))

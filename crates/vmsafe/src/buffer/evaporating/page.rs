@@ -142,6 +142,12 @@ impl PlainPage {
         &self.grade
     }
 
+    /// False in a child, whose parent goes on using the page and its file.
+    #[must_use]
+    pub fn is_present(&mut self) -> bool {
+        self.tail().mapping().is_present()
+    }
+
     /// Where the page is; valid until it ends.
     #[must_use]
     pub fn start(&mut self) -> NonNull<u8> {
@@ -152,8 +158,9 @@ impl PlainPage {
     /// before, so store it once more and mark again.
     ///
     /// # Errors
-    /// [`Error::Elsewhere`] in a child; as [`scope`](crate::scope()) when no locked stack could be
-    /// had.
+    /// [`Error::Elsewhere`] in a child; [`Error::File`] when somebody cut the file to nothing and
+    /// it could not be given its length back; as [`scope`](crate::scope()) when no locked stack
+    /// could be had.
     pub fn mark(&mut self) -> Result<bool, Error> {
         let (watch, tail) = self.present()?;
         watch.mark(tail.mapping())
@@ -204,6 +211,10 @@ impl PlainPage {
         if !tail.mapping().is_present() {
             return Err(Error::Elsewhere);
         }
+        tail.keep_ground().map_err(|refused| Error::File {
+            path: self.path.clone(),
+            refused,
+        })?;
         Ok((&mut self.watch, tail))
     }
 
