@@ -61,7 +61,10 @@ pub struct Evaporating {
     tails: Vec<Tail>,
     capacity: usize,
     len: usize,
+    /// Of what is held; 0: nothing yet.
     generation: u64,
+    /// The last that anything was sealed as, held or not.
+    sealed: u64,
     filesystem: Option<FileSystem>,
     grade: Grade,
 }
@@ -167,6 +170,7 @@ impl Options {
             capacity,
             len: 0,
             generation: 0,
+            sealed: 0,
             filesystem,
             grade,
         })
@@ -294,7 +298,9 @@ impl Evaporating {
             .into());
         }
         slot.bytes()[len..].zeroize();
-        let generation = self.generation + 1;
+        // Counted before it is used: a sealing that fails halfway has used its nonces.
+        let generation = self.sealed + 1;
+        self.sealed = generation;
         scope(|| seal_all(slot.0, &mut self.tails, generation))?.map_err(Error::System)?;
         drop(slot);
         self.len = len;

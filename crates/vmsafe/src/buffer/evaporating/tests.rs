@@ -455,6 +455,29 @@ fn memory_that_vanishes_is_taken_where_the_system_has_it() {
 }
 
 #[test]
+fn a_sealing_that_failed_has_used_its_nonces() {
+    let kernel = Model::leak();
+    kernel.offer_vanishing();
+    // The page, the first word; kept, and not let go again: the box stands there.
+    kernel.refuse_after(3, Call::MapAnonymous, REFUSED);
+    let mut buffer = on(kernel).create_in(DIR, 100).unwrap();
+    let stands = |buffer: &Evaporating| {
+        let mut part = [0; 100];
+        buffer.tails[0].load(&mut part);
+        part
+    };
+    let empty = stands(&buffer);
+    assert!(buffer.write(&[0xA5; 100]).is_err());
+    let first = stands(&buffer);
+    assert_ne!(first, empty, "the control: it was sealed and stored");
+    assert_eq!(buffer.with(<[u8]>::len), Err(Evaporated));
+    kernel.grant(Call::MapAnonymous);
+    buffer.write(&[0xA5; 100]).unwrap();
+    assert_ne!(stands(&buffer), first, "one nonce for two boxes");
+    assert_eq!(buffer.with(<[u8]>::to_vec), Ok(vec![0xA5; 100]));
+}
+
+#[test]
 fn memory_that_will_not_vanish_is_an_error() {
     // In this order: the page, the first word; then, at each writing, kept and let go again.
     for passes in 0..5 {
