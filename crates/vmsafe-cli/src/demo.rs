@@ -86,7 +86,7 @@ pub(crate) fn run(args: &DemoArgs, out: &Output) -> anyhow::Result<Exit> {
     }
     // Before anything of the machine is changed.
     let interrupt = Interrupt::listen()?;
-    let stage = Stage::set_up(args.dir.as_deref())?;
+    let stage = Stage::set_up(args.dir.as_deref(), &interrupt, out)?;
     if let Some(subject) = args.sabotage {
         let name = subject.name();
         ensure!(

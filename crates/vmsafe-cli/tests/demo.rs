@@ -3,12 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use vmsafe_lab::{Lab, PrivateSwap, require_root};
+use vmsafe_lab::{Lab, PrivateSwap, SIGKILL, require_root};
 
 const VMSAFE: &str = env!("CARGO_BIN_EXE_vmsafe");
 /// The laboratory lets one process have several of its things at once: these tests take turns.
@@ -193,6 +195,12 @@ impl Public {
 }
 
 impl Public {
+    /// Runs one round here.
+    fn demo_as_root(&self) -> Output {
+        let dir = self.0.to_str().expect("a plain path");
+        demo(&["--json", "--dir", dir])
+    }
+
     /// Swap areas and mounts below it.
     fn traces(&self) -> usize {
         let name = self.0.to_str().expect("a plain path");
@@ -371,4 +379,91 @@ fn the_next_run_cleans_up_after_a_killed_one() {
     let elsewhere = demo(&["--json"]);
     assert_eq!(elsewhere.status.code(), Some(0), "{:#}", report(&elsewhere));
     assert_eq!(place.traces(), 0, "a swap area or a mount is left");
+}
+
+/// Ends it while it waits for its disk, and waits until it is gone. True if that was caught.
+fn end_amid_a_sync(process: &mut Child, syncs: u32, signal: i32) -> bool {
+    let pid = process.id();
+    let mut seen = 0;
+    while seen < syncs {
+        let Ok(call) = fs::read_to_string(format!("/proc/{pid}/syscall")) else {
+            return false;
+        };
+        seen += u32::from(call.starts_with(FSYNC));
+    }
+    vmsafe_lab::kill(pid, signal).expect("killed");
+    let killed = Instant::now();
+    while process.try_wait().expect("a process").is_none() {
+        if killed.elapsed() > Duration::from_secs(10) {
+            // Ends the disk too, so that the machine is free.
+            drop(Lab::try_lock());
+            panic!("a killed demonstration waits for the disk that it served");
+        }
+        std::thread::yield_now();
+    }
+    true
+}
+
+const SIGQUIT: i32 = 3;
+/// How `/proc/PID/syscall` begins during an `fsync`.
+const FSYNC: &str = if cfg!(target_arch = "x86_64") {
+    "74 "
+} else {
+    "82 "
+};
+
+#[test]
+fn a_kill_while_its_disk_is_written_back_ends_it() {
+    if !require_root("a_kill_while_its_disk_is_written_back_ends_it") {
+        return;
+    }
+    let _swap = SWAP.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = Public::new("killed-amid");
+    let mut caught = 0;
+    // Of ten such kills about four met a disk that nobody served any more.
+    for syncs in (30..=300).step_by(30) {
+        let mut process = endless_demo(&place);
+        // The second would dump core, for which every thread must stop first.
+        let signal = if syncs % 60 == 0 { SIGQUIT } else { SIGKILL };
+        caught += u32::from(end_amid_a_sync(&mut process, syncs, signal));
+    }
+    assert_eq!(caught, 10, "each was killed while it waited for its disk");
+    let loops = || fs::read_dir("/sys/block").expect("listed").flatten();
+    let ours = |name: &Path| {
+        let backing = fs::read_to_string(name.join("loop/backing_file")).unwrap_or_default();
+        backing.contains("killed-amid")
+    };
+    assert!(loops().any(|entry| ours(&entry.path())), "the control");
+    let next = place.demo_as_root();
+    assert_eq!(next.status.code(), Some(0), "{:#}", report(&next));
+    assert_eq!(place.traces(), 0, "a swap area or a mount is left");
+    assert!(
+        !loops().any(|entry| ours(&entry.path())),
+        "a loop device is left"
+    );
+    let left = fs::read_dir(&place.0).expect("the place").count();
+    assert_eq!(left, 1, "only the program is left");
+}
+
+#[test]
+fn whoever_waits_for_the_laboratory_says_for_whom() {
+    if !require_root("whoever_waits_for_the_laboratory_says_for_whom") {
+        return;
+    }
+    let _swap = SWAP.lock().unwrap_or_else(PoisonError::into_inner);
+    let lab = Lab::lock().expect("the laboratory");
+    let mut command = Command::new(VMSAFE);
+    command.args(["demo", "--json"]).stdout(Stdio::null());
+    let mut process = command.stderr(Stdio::piped()).spawn().expect("vmsafe runs");
+    let mut complaints = BufReader::new(process.stderr.take().expect("piped"));
+    let mut line = String::new();
+    complaints.read_line(&mut line).expect("text");
+    let wanted = format!("vmsafe: waiting for process {},", std::process::id());
+    assert!(line.starts_with(&wanted), "{line}");
+    vmsafe_lab::kill(process.id(), 2).expect("an interrupt");
+    line.clear();
+    complaints.read_line(&mut line).expect("text");
+    assert!(line.contains("interrupted; nothing was changed"), "{line}");
+    assert_eq!(process.wait().expect("it ends").code(), Some(2));
+    drop(lab);
 }

@@ -232,7 +232,7 @@ impl ScratchOptions {
             Some(callback) => {
                 let at = scratch.dir.join(WATCHED);
                 os::create_private(&at).doing("create", at.display())?;
-                scratch.server = Some(Server::start(image, &at, callback)?);
+                scratch.server = Some(Server::start(&path, &at, callback)?);
                 let served = os::open_plain(&at).doing("open", at.display())?;
                 // Older kernels (6.1) take the size that the inode has now, and it has none until
                 // somebody asks the server.
@@ -278,9 +278,19 @@ fn unmount_patiently(point: &Path) -> io::Result<()> {
     os::unmount(point, Unmount::Normal)
 }
 
+/// Ends the connections of watched disks that killed runs left: whoever waits for one then fails,
+/// and a killed owner among them can end.
+pub(crate) fn end_dead_servers() {
+    // Without a table nothing can be ended, and the wait shows.
+    let mounts = mounts().unwrap_or_default();
+    for dir in mounts.iter().filter_map(|mount| orphan_above(&mount.point)) {
+        let _ = os::unmount(&dir.join(WATCHED), Unmount::Abort);
+    }
+}
+
 /// Takes down what killed runs left in `parent`, and what they left mounted anywhere: a dead FUSE
 /// mount makes programs such as mkfs.btrfs, which look at every loop device, fail elsewhere too.
-fn remove_orphans(parent: &Path) -> Result<()> {
+pub(crate) fn remove_orphans(parent: &Path) -> Result<()> {
     let parent = fs::canonicalize(parent).doing("find", parent.display())?;
     let mut dirs = owner::orphans(&parent, KIND);
     dirs.extend(
@@ -291,8 +301,8 @@ fn remove_orphans(parent: &Path) -> Result<()> {
     dirs.sort();
     dirs.dedup();
     for dir in dirs {
-        // A child of the killed run may still hold its FUSE connection open: end that first, or the
-        // file system above would wait for an answer for ever.
+        // Should anything still hold its FUSE connection open, the file system above would wait for
+        // an answer for ever: end that first.
         let _ = os::unmount(&dir.join(WATCHED), Unmount::Abort);
         let inside = mounts()?.into_iter().map(|mount| mount.point);
         for point in inside

@@ -61,6 +61,10 @@ impl From<Error> for io::Error {
     }
 }
 
+/// The way out for the root of a container, and of a user namespace.
+pub(crate) const OUTSIDE: &str = "run it as the machine's root, outside of a container and of a \
+                                  user namespace";
+
 fn suffix(advice: Option<&str>) -> String {
     advice
         .map(|advice| format!("; {advice}"))

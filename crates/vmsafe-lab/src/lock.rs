@@ -9,6 +9,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use vmsafe_os::lab as os;
+
+use crate::disk;
 use crate::error::{Error, Result, While};
 
 /// The machine's laboratory, held. Within one process it may be taken again, by any thread: it is
@@ -19,26 +22,43 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Waits until no other process has the laboratory, then holds it.
+    /// Waits until no other process has the laboratory, then holds it. One that was killed and
+    /// waits for a watched disk of its own is not waited for: the disk is ended.
     ///
     /// # Errors
     /// Neither `/run/lock` nor the directory for temporary files takes a lock file.
     pub fn lock() -> Result<Self> {
-        take(File::lock)
+        take(|file| match try_or_free(file) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => file.lock(),
+            tried => tried,
+        })
     }
 
     /// Holds the laboratory if no other process does.
     ///
     /// # Errors
-    /// As [`Lab::lock`]; `WouldBlock` if another process has it.
+    /// As [`Lab::lock`]; `WouldBlock` if another process has it, which [`Lab::holder`] names.
     pub fn try_lock() -> Result<Self> {
-        take(|file| {
-            file.try_lock().map_err(|refusal| match refusal {
-                TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
-                TryLockError::Error(error) => error,
-            })
-        })
+        take(try_or_free)
     }
+
+    /// The process that has the laboratory, if the system tells.
+    #[must_use]
+    pub fn holder() -> Option<u32> {
+        let (_, file) = open_lock_file().ok()?;
+        os::lock_holder(&file).ok()?
+    }
+}
+
+/// Where another process has the lock, ends what killed ones wait for, so that they let it go.
+fn try_or_free(file: &File) -> io::Result<()> {
+    file.try_lock().map_err(|refusal| match refusal {
+        TryLockError::WouldBlock => {
+            disk::end_dead_servers();
+            io::ErrorKind::WouldBlock.into()
+        }
+        TryLockError::Error(error) => error,
+    })
 }
 
 fn take(lock: impl FnOnce(&File) -> io::Result<()>) -> Result<Lab> {
@@ -110,6 +130,7 @@ mod tests {
             matches!(file.try_lock(), Err(TryLockError::WouldBlock)),
             "still held"
         );
+        assert_eq!(Lab::holder(), Some(std::process::id()));
         drop(again);
     }
 }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use vmsafe_os::lab as os;
 
+use crate::process::SIGKILL;
+
 /// A fresh name for something of this process.
 pub(crate) fn new_name(kind: &str) -> String {
     static SERIAL: AtomicU64 = AtomicU64::new(0);
@@ -21,7 +23,7 @@ pub(crate) fn new_name(kind: &str) -> String {
     )
 }
 
-/// Whether `name` is a thing of this kind whose owner is gone.
+/// Whether `name` is a thing of this kind whose owner is gone, or runs no more.
 pub(crate) fn is_orphan(name: &str, kind: &str) -> bool {
     let rest = name
         .strip_prefix("vmsafe-")
@@ -35,7 +37,27 @@ pub(crate) fn is_orphan(name: &str, kind: &str) -> bool {
     else {
         return false;
     };
-    u32::try_from(pid).is_ok_and(|pid| start_time(pid) != Some(start))
+    u32::try_from(pid).is_ok_and(|pid| start_time(pid) != Some(start) || runs_no_more(pid))
+}
+
+/// Whether a process that still has its number will never run a line of its own again: it waits to
+/// be collected, or was killed while it waits for a device. What it holds goes only when that wait
+/// ends, and it may be the next run that ends it.
+pub(crate) fn runs_no_more(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| tells_an_end(&status))
+}
+
+fn tells_an_end(status: &str) -> bool {
+    let field = |name| status.lines().find_map(|line| line.strip_prefix(name));
+    let killed = |name| {
+        let pending = field(name).and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+        pending.is_some_and(|set| set & (1 << (SIGKILL - 1)) != 0)
+    };
+    match field("State:").and_then(|state| state.trim().chars().next()) {
+        Some('Z' | 'X') => true,
+        Some('D') => killed("SigPnd:") || killed("ShdPnd:"),
+        _ => false,
+    }
 }
 
 /// The orphans of a kind in a directory; none if it cannot be read. In a directory where others may
@@ -103,5 +125,41 @@ mod tests {
         );
         let recycled = format!("vmsafe-swap-{}-1-0", process::id());
         assert!(is_orphan(&recycled, "swap"));
+    }
+
+    #[test]
+    fn an_owner_that_was_killed_while_it_waits_for_a_device_is_gone() {
+        let status = |state: &str, own: &str, shared: &str| {
+            tells_an_end(&format!(
+                "Name:\tx\nState:\t{state}\nSigPnd:\t{own}\nShdPnd:\t{shared}\n"
+            ))
+        };
+        let (none, kill) = ("0000000000000000", "0000000000000100");
+        assert!(status("D (disk sleep)", kill, none));
+        assert!(status("D (disk sleep)", none, kill));
+        assert!(status("Z (zombie)", none, none));
+        assert!(!status("D (disk sleep)", none, none), "it will go on");
+        assert!(
+            !status("D (disk sleep)", none, "0000000000004000"),
+            "SIGTERM"
+        );
+        assert!(!status("S (sleeping)", none, none));
+    }
+
+    #[test]
+    fn an_owner_that_waits_to_be_collected_is_gone() {
+        let mut child = process::Command::new("cat")
+            .stdin(process::Stdio::piped())
+            .spawn()
+            .expect("cat runs");
+        let pid = child.id();
+        let name = format!("vmsafe-swap-{pid}-{}-0", start_time(pid).expect("alive"));
+        assert!(!is_orphan(&name, "swap"), "the control: alive");
+        child.kill().expect("killed");
+        while !runs_no_more(pid) {
+            std::thread::yield_now();
+        }
+        assert!(is_orphan(&name, "swap"));
+        child.wait().expect("collected");
     }
 }

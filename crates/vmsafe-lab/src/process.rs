@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use vmsafe_os::lab as os;
 
 use crate::error::{Result, While};
+use crate::owner;
 
 pub use os::{Copied, Memory};
 
@@ -110,10 +111,10 @@ pub fn abort_with_core() -> ! {
     std::process::abort()
 }
 
-/// Whether a process of this number lives, or waits to be collected.
+/// Whether a process of this number lives: it has neither ended nor been killed.
 #[must_use]
 pub fn is_alive(pid: u32) -> bool {
-    os::is_alive(pid)
+    os::is_alive(pid) && !owner::runs_no_more(pid)
 }
 
 /// The files below `dir` that a process holds open, named or not, shared or not.

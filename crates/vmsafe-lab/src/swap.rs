@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use vmsafe_os::lab::{self as os, LoopDevice};
 
+use crate::disk;
 use crate::error::{Error, Result, While};
 use crate::lock::Lab;
 use crate::owner;
@@ -103,13 +104,16 @@ impl PrivateSwap {
     }
 }
 
-/// Switches off and removes the swap areas of killed runs: all active ones, and the files in `dir`;
-/// puts back the kernel settings that they changed. Creation does this by itself.
+/// Switches off and removes the swap areas and scratch disks of killed runs: all active ones, and
+/// the files in `dir`; puts back the kernel settings that they changed. Creation does this by
+/// itself.
 ///
 /// # Errors
-/// `/proc/swaps` cannot be read.
+/// `/proc/swaps` or the table of mounts cannot be read; there is no `dir`.
 pub fn clean_up(dir: &Path) -> Result<()> {
     setting::restore_orphans();
+    // First, for a swap area's own file may lie behind such a disk.
+    disk::remove_orphans(dir)?;
     for area in swap_areas()? {
         let image = backing_file(&area.path).unwrap_or_else(|| area.path.clone());
         if is_orphan(&image)

@@ -328,7 +328,7 @@ fn a_child_that_outlives_a_killed_laboratory_does_not_hold_its_disk() {
     let heir: u32 = said(&mut child, "ready ").parse().expect("a process id");
     kill(child.id(), SIGKILL).expect("killed");
     child.wait().expect("collected");
-    // The heir inherited the server's end of the connection and serves nothing.
+    // The heir inherited every file that was open, and no end of the connection.
     let scratch = Scratch::create(FsKind::Ext4, &room.0).expect("created");
     assert_eq!(
         fs::read_dir(&room.0).expect("listed").count(),

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
-use vmsafe_lab::{FsKind, Lab, Scratch};
+use vmsafe_lab::{FsKind, Scratch};
 
 use super::DemoArgs;
 use super::actor::{Actor, Ending};
 use super::canary::Canaries;
 use super::child::Act;
-use super::stage::{WorkDir, closed};
+use super::stage::{WorkDir, closed, enter};
 use super::subject::Subject;
 use super::verdict::Verdict;
 use crate::exit::Exit;
@@ -51,8 +51,8 @@ pub(crate) fn run(args: &DemoArgs, time: Duration, out: &Output) -> anyhow::Resu
     if let Some(because) = closed(vmsafe_lab::Door::WrittenBlocks)? {
         bail!("no disk can be watched: {because} --race");
     }
-    let _lab = Lab::lock()?;
     let interrupt = Interrupt::listen()?;
+    let _lab = enter(&interrupt, out)?;
     let work = WorkDir::create_in(args.dir.as_deref())?;
     let progress = out.steps("racing", KINDS.len() as u64);
     let mut laps = Vec::new();

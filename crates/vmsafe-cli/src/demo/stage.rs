@@ -1,10 +1,11 @@
 //! The stage: what of the machine the demonstration uses, and what it could not have.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::{fs, io, thread};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use vmsafe::{Confined, Demand, Locked, Threat};
 use vmsafe_lab::{
     Cgroup, CorePattern, FsKind, Lab, Machine, Opening, PrivateSwap, Scratch, ScratchOptions,
@@ -12,6 +13,8 @@ use vmsafe_lab::{
 use vmsafe_witness::{Hit, Searcher};
 
 use super::subject::Subject;
+use crate::interrupt::Interrupt;
+use crate::output::Output;
 
 /// Bytes of the private swap area: more than all subjects' memory.
 const SWAP: u64 = 128 << 20;
@@ -65,9 +68,13 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// Sets up what this user can have.
-    pub(crate) fn set_up(dir: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn set_up(
+        dir: Option<&Path>,
+        interrupt: &Interrupt,
+        out: &Output,
+    ) -> anyhow::Result<Self> {
         let root = vmsafe_lab::is_root();
-        let lab = root.then(Lab::lock).transpose()?;
+        let lab = root.then(|| enter(interrupt, out)).transpose()?;
         let machine = vmsafe_lab::machine()?;
         let work = WorkDir::create_in(dir)?;
         let disk = open_disk(&work.0)?;
@@ -135,6 +142,29 @@ impl Written {
     /// What was found so far.
     pub(crate) fn hits(&self) -> std::sync::MutexGuard<'_, Vec<Hit>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the machine's laboratory; says for whom it has to wait.
+pub(crate) fn enter(interrupt: &Interrupt, out: &Output) -> anyhow::Result<Lab> {
+    let mut told = false;
+    loop {
+        match Lab::try_lock() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            lab => return Ok(lab?),
+        }
+        ensure!(!interrupt.asked(), "interrupted; nothing was changed");
+        if !told {
+            let holder = Lab::holder().map_or_else(
+                || "another process".to_owned(),
+                |pid| format!("process {pid}"),
+            );
+            out.note(format_args!(
+                "waiting for {holder}, which has the laboratory"
+            ));
+            told = true;
+        }
+        thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -235,7 +265,7 @@ fn usual_dir() -> anyhow::Result<PathBuf> {
 
 /// The path without links in it; on Windows as programs write it, without the prefix that keeps
 /// others from being interpreted: a process cannot run in a directory that is named so.
-fn straight(path: &Path) -> std::io::Result<PathBuf> {
+fn straight(path: &Path) -> io::Result<PathBuf> {
     let path = path.canonicalize()?;
     let text = path.to_str().and_then(|path| path.strip_prefix(r"\\?\"));
     let drive = text.filter(|path| path.get(1..3) == Some(r":\"));

@@ -11,8 +11,8 @@ pub use devices::{
 };
 pub use files::{
     change_mode, create_private, create_private_dir, data_ranges, descriptor, extents, identity,
-    input, is_own, length, open_direct, open_files, open_plain, punch, read_at, readable_by_all,
-    write_at,
+    input, is_own, length, lock_holder, open_direct, open_files, open_plain, punch, read_at,
+    readable_by_all, write_at,
 };
 pub use foreign::{
     CORE, flush_views, has_key, memory_of, offer, pages_of, setting, trim_working_set, working_set,
@@ -20,7 +20,8 @@ pub use foreign::{
 };
 pub use memory::{Process, advise_pageout, copy_memory, drain_page_lists, page_size, read_memory};
 pub use process::{
-    exit_signal, fork_child, is_alive, is_root, kernel_release, kill, raise_core_limit, wait,
+    dump_no_core, exit_signal, fork_child, is_alive, is_root, kernel_release, kill,
+    raise_core_limit, spawn_apart, wait,
 };
 
 use std::ffi::CString;

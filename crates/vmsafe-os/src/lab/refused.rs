@@ -6,6 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::thread::JoinHandle;
 
 use crate::lab::{Copied, Extent, Unmount};
 
@@ -103,6 +104,8 @@ refusing! {
     read_memory(Range<usize>) -> (Vec<u8>, Copied);
     fork_child(impl FnOnce()) -> u32;
     wait(u32) -> ExitStatus;
+    spawn_apart(&str, impl FnOnce(io::Result<()>) + Send + 'static) -> JoinHandle<()>;
+    dump_no_core() -> ();
     create_private(&Path) -> File;
     create_private_dir(&Path, u32) -> ();
     change_mode(&Path, u32) -> ();
@@ -111,6 +114,7 @@ refusing! {
     data_ranges(&File) -> Vec<Range<u64>>;
     descriptor(u32) -> File;
     open_plain(&Path) -> File;
+    lock_holder(&File) -> Option<u32>;
     read_at(&File, &mut [u8], u64) -> ();
     write_at(&File, &[u8], u64) -> ();
     punch(&File, u64, u64) -> ();

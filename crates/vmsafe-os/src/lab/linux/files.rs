@@ -154,6 +154,28 @@ pub fn open_files(pid: u32, dir: &Path) -> io::Result<Vec<File>> {
     Ok(files)
 }
 
+/// The process that holds the lock of a whole file (`flock`), if one does and the kernel tells.
+///
+/// # Errors
+/// `/proc/locks` cannot be read.
+pub fn lock_holder(file: &File) -> io::Result<Option<u32>> {
+    let about = file.metadata()?;
+    let (major, minor) = (
+        rustix::fs::major(about.dev()),
+        rustix::fs::minor(about.dev()),
+    );
+    let file = format!("{major:02x}:{minor:02x}:{}", about.ino());
+    let table = std::fs::read_to_string("/proc/locks")?;
+    // `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF`; one that waits has `->` before it.
+    Ok(table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, "WRITE", pid, whose, ..] = fields[..] else {
+            return None;
+        };
+        (whose == file).then(|| pid.parse().ok()).flatten()
+    }))
+}
+
 /// Opens a file or device for reading past the page cache, or says that it could not.
 ///
 /// # Errors

@@ -1,10 +1,11 @@
-//! Children, signals, privileges.
+//! Threads apart, children, signals, privileges.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitStatus;
+use std::thread::{self, JoinHandle};
 
 use rustix::process::{Pid, Resource, Rlimit};
 
@@ -97,9 +98,80 @@ pub fn wait(pid: u32) -> io::Result<ExitStatus> {
     }
 }
 
+/// Starts a thread whose table of open files is its own, with nothing in it but the three standard
+/// streams; the threads that it starts share that table. So what it opens is closed when it ends,
+/// whatever the other threads of the process wait for. `body` is told whether that could be had.
+///
+/// A file that another thread opened means nothing there: `body` must neither use nor drop one.
+///
+/// # Errors
+/// EAGAIN: no thread can be started.
+pub fn spawn_apart(
+    name: &str,
+    body: impl FnOnce(io::Result<()>) + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(move || body(leave_files()))
+}
+
+/// Linux 5.9 or newer.
+fn leave_files() -> io::Result<()> {
+    // SAFETY: close_range(2): CLOSE_RANGE_UNSHARE gives this thread a table of its own before
+    // anything is closed, so no descriptor that another thread owns is touched; the thread is new
+    // and owns none.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            FIRST_OTHER,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_UNSHARE,
+        )
+    })
+    .map(drop)
+}
+
+/// Lets this process end at once when a signal would have it dump core. A dump waits until every
+/// thread has stopped, and those that have stopped keep their files open meanwhile.
+///
+/// # Errors
+/// None is known.
+pub fn dump_no_core() -> io::Result<()> {
+    let behavior = rustix::process::DumpableBehavior::NotDumpable;
+    Ok(rustix::process::set_dumpable_behavior(behavior)?)
+}
+
 pub(super) fn raw_pid(pid: u32) -> io::Result<Pid> {
     i32::try_from(pid)
         .ok()
         .and_then(Pid::from_raw)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the id of one process"))
+}
+
+/// The first descriptor behind the standard streams.
+const FIRST_OTHER: libc::c_uint = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_thread_apart_shares_no_file_with_the_others() {
+        let ours = std::fs::File::open("/dev/null").expect("opened");
+        let number = ours.as_raw_fd();
+        let names = move |table: &str| {
+            let link = format!("/proc/{table}/fd/{number}");
+            std::fs::read_link(link).is_ok_and(|target| target == Path::new("/dev/null"))
+        };
+        let (told, heard) = mpsc::channel();
+        let thread = spawn_apart("apart", move |left| {
+            left.expect("a table of its own");
+            told.send(names("thread-self")).expect("heard");
+        });
+        assert_eq!(heard.recv(), Ok(false), "closed there");
+        thread.expect("started").join().expect("no panic");
+        assert!(names("thread-self"), "the control: still open here");
+    }
 }
