@@ -20,7 +20,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result, While};
+use crate::error::{Error, OUTSIDE, Result, While};
 use crate::owner;
 use crate::tables::{Mount, mounts};
 
@@ -63,15 +63,7 @@ impl Cgroup {
             let _ = fs::remove_dir(orphan);
         }
         let dir = place.dir.join(owner::new_name(KIND));
-        fs::create_dir(&dir)
-            .doing("create cgroup", dir.display())
-            .map_err(|error| {
-                if error.kind() == io::ErrorKind::PermissionDenied {
-                    Error::needs_root("create cgroup", dir.display())
-                } else {
-                    error
-                }
-            })?;
+        fs::create_dir(&dir).map_err(|error| uncreated(&dir, error))?;
         let group = Self {
             version: place.version,
             dir,
@@ -182,6 +174,18 @@ impl Drop for Cgroup {
         if let Some(control) = &self.enabled_in {
             let _ = fs::write(control, "-memory");
         }
+    }
+}
+
+/// A group that was not made, and what would let it be.
+fn uncreated(dir: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Error::needs_root("create cgroup", dir.display()),
+        // The group that this process is in lies outside of what is mounted here.
+        io::ErrorKind::NotFound => {
+            Error::new("create cgroup", dir.display(), error).advise(OUTSIDE)
+        }
+        _ => Error::new("create cgroup", dir.display(), error),
     }
 }
 
@@ -353,6 +357,14 @@ mod tests {
             "max"
         );
         fs::remove_dir_all(&group.dir).expect("removed");
+    }
+
+    #[test]
+    fn a_group_that_cannot_be_made_comes_with_advice() {
+        for kind in [io::ErrorKind::NotFound, io::ErrorKind::PermissionDenied] {
+            let error = uncreated(Path::new("/cg/x"), kind.into());
+            assert!(error.advice().is_some(), "{error}");
+        }
     }
 
     #[test]

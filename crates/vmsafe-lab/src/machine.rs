@@ -10,7 +10,7 @@ use vmsafe_os::lab::{self as os, Lack, Offer};
 
 use crate::cgroup::{self, Version};
 use crate::coredump::{CorePattern, Lands, PATTERN};
-use crate::error::Result;
+use crate::error::{OUTSIDE, Result};
 use crate::swap::{SWAPPINESS, ZSWAP};
 use crate::tables::{SwapArea, swap_areas};
 
@@ -156,8 +156,12 @@ fn offered(offer: Offer) -> Vec<(Door, Opening)> {
 }
 
 /// Root of a container is not root of the machine: without CAP_SYS_ADMIN there is neither swapon
-/// nor mount.
+/// nor mount, and in a user namespace that capability counts for nothing here.
 fn contained() -> Option<(&'static str, &'static str)> {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    if is_part(&map) {
+        return Some(("this root is that of a user namespace", OUTSIDE));
+    }
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let effective = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
@@ -166,6 +170,13 @@ fn contained() -> Option<(&'static str, &'static str)> {
         "this root lacks the capability SYS_ADMIN, as in a container",
         "run it outside, or start the container with --privileged",
     ))
+}
+
+/// Whether users are mapped otherwise than all to themselves, as outside of every user namespace.
+/// A kernel without such namespaces has no map.
+fn is_part(map: &str) -> bool {
+    let whole = ["0", "0", "4294967295"];
+    !map.is_empty() && !map.split_whitespace().eq(whole)
 }
 
 fn core(about: &Machine, sudo: &str) -> Result<Opening> {
@@ -209,3 +220,16 @@ fn closed(because: &str, remedy: &str) -> Opening {
 
 /// `linux/capability.h`.
 const CAP_SYS_ADMIN: u32 = 21;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_namespace_is_told_by_its_map() {
+        assert!(is_part("         0       1000          1\n"));
+        assert!(is_part("         0          0          1\n"));
+        assert!(!is_part("         0          0 4294967295\n"));
+        assert!(!is_part(""), "this kernel has no user namespaces");
+    }
+}

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use vmsafe_os::lab::{self as os, LoopDevice};
 
 use crate::disk;
-use crate::error::{Error, Result, While};
+use crate::error::{Error, OUTSIDE, Result, While};
 use crate::lock::Lab;
 use crate::owner;
 use crate::setting::{self, Setting};
@@ -157,11 +157,11 @@ impl Area {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                 let device = LoopDevice::attach(&file).doing("attach a loop device to", &name)?;
                 let device = area.device.insert(device);
-                os::swap_on(device.path(), TOP_PRIORITY)
-                    .doing("switch on swap area", device.path().display())?;
+                let switched = os::swap_on(device.path(), TOP_PRIORITY);
+                switched.map_err(|error| refused(device.path(), error))?;
                 area.active = true;
             }
-            Err(error) => return Err(Error::new("switch on swap area", name, error)),
+            Err(error) => return Err(refused(&area.image, error)),
         }
         Ok(area)
     }
@@ -194,6 +194,13 @@ impl Drop for Area {
         // What could not be removed has an owner's name and goes at the next creation.
         let _ = self.remove();
     }
+}
+
+/// A swap area that was not switched on; what to do where that takes more rights.
+fn refused(area: &Path, error: io::Error) -> Error {
+    let denied = error.kind() == io::ErrorKind::PermissionDenied;
+    let error = Error::new("switch on swap area", area.display(), error);
+    if denied { error.advise(OUTSIDE) } else { error }
 }
 
 /// One private area per process at a time: between two of equal priority the kernel deals pages in

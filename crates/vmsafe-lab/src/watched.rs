@@ -182,7 +182,7 @@ impl Files {
     fn open(image: &Path, at: &Path) -> Result<Self> {
         let connection = os::open_plain(Path::new(FUSE)).map_err(unopened)?;
         let image = os::open_plain(image).doing("open", image.display())?;
-        os::mount_fuse(&connection, at).doing("mount a watched disk at", at.display())?;
+        os::mount_fuse(&connection, at).map_err(|error| unmounted(at, error))?;
         Ok(Self { connection, image })
     }
 }
@@ -227,6 +227,13 @@ fn serve(shared: &Shared, files: &Files) {
             let _ = (&files.connection).write(reply.message(request.unique));
         }
     }
+}
+
+/// What to do where it cannot be mounted.
+fn unmounted(at: &Path, error: io::Error) -> Error {
+    let denied = error.kind() == io::ErrorKind::PermissionDenied;
+    let error = Error::new("mount a watched disk at", at.display(), error);
+    if denied { error.advise(OUTSIDE) } else { error }
 }
 
 /// What to do where `/dev/fuse` cannot be opened.
@@ -307,3 +314,23 @@ const ENXIO: i32 = 6;
 const EACCES: i32 = 13;
 const ENODEV: i32 = 19;
 const ENOSYS: i32 = 38;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_missing_device_is_answered_with_the_module() {
+        let advised = |number| unopened(io::Error::from_raw_os_error(number)).to_string();
+        for missing in [ENOENT, ENXIO, ENODEV] {
+            assert!(advised(missing).contains("modprobe fuse"));
+        }
+        for denied in [EPERM, EACCES] {
+            let said = advised(denied);
+            assert!(
+                said.contains("user namespace") && !said.contains("modprobe"),
+                "{said}"
+            );
+        }
+    }
+}

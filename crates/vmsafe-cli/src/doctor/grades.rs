@@ -1,6 +1,7 @@
 //! What the kernel confirms of a locked buffer here and now.
 
 use std::io;
+use std::path::Path;
 
 use serde::Serialize;
 use vmsafe::{Demand, Locked, Source, Threat, Verdict};
@@ -13,6 +14,9 @@ pub(super) struct Advice {
     name: &'static str,
     /// When no memory can be locked.
     lock: &'static str,
+    /// Where the kernel tells what it granted, and what to do when it is missing: then no lock can
+    /// be confirmed, whatever the limit.
+    table: Option<(&'static str, &'static str)>,
     /// When others can read it; `None` where nothing helps.
     secret: Option<&'static str>,
 }
@@ -21,13 +25,23 @@ impl Advice {
     pub(super) const LINUX: Self = Self {
         name: "memfd_secret",
         lock: "raise the lock limit: ulimit -l 65536",
+        table: Some(("/proc/self", "mount -t proc proc /proc")),
         secret: Some("boot with secretmem.enable=1 on Linux 5.14 or newer"),
     };
     pub(super) const WINDOWS: Self = Self {
         name: "locked memory",
         lock: "secpol.msc: let the account \"Increase a process working set\"",
+        table: None,
         secret: None,
     };
+}
+
+impl Advice {
+    /// What to do when no memory can be locked.
+    fn unlocked(&self) -> &'static str {
+        let missing = self.table.filter(|(table, _)| !Path::new(table).exists());
+        missing.map_or(self.lock, |(_, mend)| mend)
+    }
 }
 
 /// Enough for a key; the kernel gives whole pages.
@@ -80,7 +94,7 @@ impl Grades {
         match (&self.locked, &self.secret) {
             (Tried::Error(because), _) => {
                 Check::high(name, format!("no buffer can be locked here: {because}"))
-                    .mend(advice.lock)
+                    .mend(advice.unlocked())
             }
             (_, Err(because)) => {
                 let because =

@@ -1,7 +1,9 @@
 //! `vmsafe doctor`, on machines made of files and on this one.
 
+use std::process::Command;
+
 use crate::machine::Machine;
-use crate::run::run;
+use crate::run::{run, said};
 
 /// The risk of one check, and that the exit code follows from it.
 #[track_caller]
@@ -324,4 +326,16 @@ fn a_high_risk_outweighs_what_could_not_be_told() {
     let said = machine.doctor();
     assert_eq!(said.json()["verdict"], "at-risk");
     assert_eq!(said.code, Some(1));
+}
+
+#[test]
+fn without_proc_the_remedy_is_proc() {
+    if !vmsafe_lab::require_root("without_proc_the_remedy_is_proc") {
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", "umount -l /proc && exec \"$0\" doctor"]);
+    let said = said(command.arg(env!("CARGO_BIN_EXE_vmsafe")));
+    assert!(said.out.contains("mount -t proc proc /proc"), "{said:?}");
+    assert!(!said.out.contains("ulimit -l"), "{said:?}");
 }
