@@ -22,7 +22,7 @@ mod verdict;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 
 use self::report::{Report, Rounds};
 use self::round::STEPS;
@@ -60,6 +60,7 @@ pub(crate) struct DemoArgs {
     pub(crate) dir: Option<PathBuf>,
     /// For testers: leave out this subject's protection, so that the demo must say "broken".
     #[arg(long, value_name = "SUBJECT", hide_short_help = true)]
+    #[arg(value_parser = Subject::protected())]
     pub(crate) sabotage: Option<Subject>,
 }
 
@@ -77,12 +78,6 @@ Exit codes: 0 holds, 1 broken, 2 usage or I/O error, 3 could not tell.";
 pub(crate) fn run(args: &DemoArgs, out: &Output) -> anyhow::Result<Exit> {
     if let Some(seconds) = args.race {
         return race::run(args, Duration::from_secs(seconds), out);
-    }
-    if let Some(subject) = args.sabotage.filter(|subject| !subject.is_protected()) {
-        bail!(
-            "{} has no protection here that could be left out",
-            subject.name()
-        );
     }
     // Before anything of the machine is changed.
     let interrupt = Interrupt::listen()?;

@@ -1,4 +1,5 @@
 //! Ctrl-C: the first asks the work to stop and keep its results, the second ends the program.
+//! A terminal that goes away asks too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,11 @@ impl Interrupt {
             flag::register_conditional_default(signal, Arc::clone(&asked))
                 .and_then(|_| flag::register(signal, Arc::clone(&asked)))
                 .context("cannot listen for Ctrl-C")?;
+        }
+        if let Some(hangup) = vmsafe_lab::hangup() {
+            // Kernel and shell may each send one, so a second is no demand.
+            flag::register(hangup, Arc::clone(&asked))
+                .context("cannot listen for the end of the terminal")?;
         }
         Ok(Self(asked))
     }

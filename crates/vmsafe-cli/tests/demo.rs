@@ -118,8 +118,20 @@ fn what_has_no_protection_cannot_be_sabotaged() {
         let output = demo(&["--sabotage", subject]);
         assert_eq!(output.status.code(), Some(2), "{subject}");
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(complaint.contains("has no protection here"), "{complaint}");
+        assert!(
+            complaint.contains("possible values: locked,"),
+            "{complaint}"
+        );
+        assert!(!complaint.contains(&format!(", {subject}")), "{complaint}");
     }
+}
+
+#[test]
+fn who_does_not_race_cannot_be_sabotaged_in_the_race() {
+    let output = demo(&["--race", "1", "--sabotage", "locked"]);
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{complaint}");
+    assert!(complaint.contains("locked does not race"), "{complaint}");
 }
 
 #[test]
@@ -300,9 +312,16 @@ fn an_interrupt_ends_it_and_leaves_nothing_behind() {
         return;
     }
     let _swap = SWAP.lock().unwrap_or_else(PoisonError::into_inner);
+    // Ctrl-C, a service's stop, and a terminal that goes away.
+    for signal in [2, 15, 1] {
+        an_interrupt_ends_it(signal);
+    }
+}
+
+fn an_interrupt_ends_it(signal: i32) {
     let place = Public::new("interrupted");
     let process = endless_demo(&place);
-    vmsafe_lab::kill(process.id(), 2).expect("an interrupt");
+    vmsafe_lab::kill(process.id(), signal).expect("an interrupt");
     let output = process.wait_with_output().expect("it ends");
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{complaint}");
@@ -316,6 +335,21 @@ fn an_interrupt_ends_it_and_leaves_nothing_behind() {
         .flatten()
         .collect();
     assert_eq!(left.len(), 1, "only the program is left: {left:?}");
+}
+
+#[test]
+fn under_nohup_it_outlives_its_terminal() {
+    if !require_root("under_nohup_it_outlives_its_terminal") {
+        return;
+    }
+    let _swap = SWAP.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" demo --json", VMSAFE]);
+    let process = command.stdout(Stdio::piped()).spawn().expect("a shell");
+    subjects_of(&process);
+    vmsafe_lab::kill(process.id(), 1).expect("a hangup");
+    let output = process.wait_with_output().expect("it ends");
+    assert_eq!(report(&output)["verdict"], "holds");
 }
 
 /// The subjects of one round, when all of them play.

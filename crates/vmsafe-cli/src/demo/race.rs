@@ -48,6 +48,10 @@ struct Json<'a> {
 
 /// Races on each file system, `time` long.
 pub(crate) fn run(args: &DemoArgs, time: Duration, out: &Output) -> anyhow::Result<Exit> {
+    if let Some(subject) = args.sabotage.filter(|subject| !RACERS.contains(subject)) {
+        let (name, racer) = (subject.name(), Subject::Evaporating.name());
+        bail!("{name} does not race, so its protection cannot be left out; name {racer}");
+    }
     if let Some(because) = closed(vmsafe_lab::Door::WrittenBlocks)? {
         bail!("no disk can be watched: {because} --race");
     }

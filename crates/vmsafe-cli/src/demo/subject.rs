@@ -1,5 +1,6 @@
 //! The subjects: who holds a canary, and what is expected of each at each door.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 
 /// A program that holds a canary in one way.
@@ -98,6 +99,17 @@ impl Subject {
     /// True for a subject with a protection that could be left out.
     pub(crate) fn is_protected(self) -> bool {
         !self.is_control() && self != Self::Evaporating2001
+    }
+
+    /// Reads the name of a subject with such a protection, and offers no other.
+    pub(crate) fn protected() -> impl TypedValueParser<Value = Self> {
+        let protected = Self::ALL
+            .into_iter()
+            .filter(|subject| subject.is_protected());
+        PossibleValuesParser::new(protected.map(Self::name)).try_map(|name| {
+            let named = Self::ALL.into_iter().find(|subject| subject.name() == name);
+            named.ok_or("no such subject")
+        })
     }
 
     /// True for a subject that lies on the scratch disk.
