@@ -29,8 +29,9 @@ Examples:
   vmsafe burn /var/tmp/session.confined
   vmsafe burn --json /var/lib/app/*.confined
 
-Exit codes: 0 burned and verified, 2 at least one file was not burned, 3 burned, but something could
-not be confirmed.";
+Exit codes: 0 burned, in place and verified, 2 at least one file was not burned, 3 burned, but where
+the bytes went or what the medium holds could not be confirmed. Blocks that are not given back hold
+zeros, and change no exit code.";
 
 pub(crate) fn run(args: &BurnArgs, out: &Output) -> anyhow::Result<Exit> {
     let mut fires = Vec::new();
@@ -52,8 +53,8 @@ pub(crate) fn run(args: &BurnArgs, out: &Output) -> anyhow::Result<Exit> {
 }
 
 fn burn(path: &Path, out: &Output) -> Fire {
-    let name = plain(&path.display().to_string());
-    let bar = out.progress(&name, Some(0));
+    let name = path.display().to_string();
+    let bar = out.progress(&plain(&name), Some(0));
     let result = burn_file(path, &mut |done, whole| {
         bar.of(whole);
         bar.at(done);
@@ -209,7 +210,10 @@ impl Fire {
                     discarded.tell("blocks given back", "blocks not given back"),
                 ];
                 let steps = steps.join(", ");
-                out.line(format_args!("{on}{word}{off}: {}: {steps}", self.file))
+                out.line(format_args!(
+                    "{on}{word}{off}: {}: {steps}",
+                    plain(&self.file)
+                ))
             }
         }
     }

@@ -23,9 +23,23 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let command = Args::parse().command;
+    let command = match Args::try_parse() {
+        Ok(args) => args.command,
+        // Wrong usage: to standard error, and out.
+        Err(told) if told.use_stderr() => told.exit(),
+        Err(page) => {
+            return end(Output::new(false), |out| {
+                Ok(out.page(&page).map(|()| Exit::Holds)?)
+            });
+        }
+    };
     let out = Output::new(command.wants_json());
-    match run(&command, &out) {
+    end(out, |out| run(&command, out))
+}
+
+/// Tells an error, and how it ended.
+fn end(out: Output, work: impl FnOnce(&Output) -> anyhow::Result<Exit>) -> ExitCode {
+    match work(&out) {
         Ok(exit) => exit.into(),
         Err(error) => {
             out.error(&error);

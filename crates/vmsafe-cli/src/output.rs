@@ -48,6 +48,11 @@ impl Output {
         forgive(write(&mut out).and_then(|()| out.flush()))
     }
 
+    /// Help or the version, as the parser lays them out.
+    pub(crate) fn page(&self, page: &clap::Error) -> io::Result<()> {
+        forgive(page.print().and_then(|()| io::stdout().flush()))
+    }
+
     /// A line of a result.
     pub(crate) fn line(&self, text: impl Display) -> io::Result<()> {
         forgive(writeln!(anstream::stdout(), "{text}"))
@@ -78,7 +83,7 @@ impl Output {
     /// The error that ended the run.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let (on, off) = (Tone::Bad.start(), Tone::end());
-        let text = plain(&format!("{error:#}"));
+        let text = plain(&told(error));
         complain(format_args!("vmsafe: {on}error{off}: {text}"));
     }
 
@@ -91,6 +96,20 @@ impl Output {
     pub(crate) fn steps(&self, what: &str, total: u64) -> Progress {
         Progress::steps(what, total)
     }
+}
+
+/// An error and its causes, each once: many an error's own text ends with its cause already.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told.push_str(": ");
+            told.push_str(&cause);
+        }
+    }
+    told
 }
 
 /// There is nobody to tell that standard error is gone.
@@ -111,4 +130,25 @@ fn terminal_width() -> Option<u16> {
     term.is_term()
         .then(|| term.size_checked().map(|(_, columns)| columns))
         .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let (outer, inner) = (
+            "cannot open /x: Is a directory; name a file",
+            "Is a directory",
+        );
+        let doubled = anyhow!(inner).context(outer);
+        assert_eq!(told(&doubled), outer);
+        let chained = anyhow!(inner)
+            .context("cannot open /x")
+            .context("cannot begin");
+        assert_eq!(told(&chained), format!("{chained:#}"), "the control");
+    }
 }

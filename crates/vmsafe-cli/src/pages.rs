@@ -1,5 +1,6 @@
 //! `vmsafe man` and `vmsafe completions`: pages generated from the definitions of the arguments.
 
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -17,7 +18,7 @@ Examples:
   vmsafe man | man -l -
   vmsafe man --dir ~/.local/share/man/man1")]
 pub(crate) struct ManArgs {
-    /// Write a page for each command into this directory.
+    /// Write a page for each command into this directory, which is made if it is missing.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -37,8 +38,12 @@ pub(crate) struct CompletionsArgs {
 pub(crate) fn man(args: &ManArgs, out: &Output) -> anyhow::Result<Exit> {
     let command = Args::command();
     match &args.dir {
-        Some(dir) => clap_mangen::generate_to(command, dir)
-            .with_context(|| format!("cannot write the pages into {}", dir.display()))?,
+        Some(dir) => {
+            fs::create_dir_all(dir)
+                .with_context(|| format!("cannot make the directory {}", dir.display()))?;
+            clap_mangen::generate_to(command, dir)
+                .with_context(|| format!("cannot write the pages into {}", dir.display()))?;
+        }
         None => {
             let mut page = Vec::new();
             clap_mangen::Man::new(command).render(&mut page)?;
@@ -50,7 +55,20 @@ pub(crate) fn man(args: &ManArgs, out: &Output) -> anyhow::Result<Exit> {
 
 pub(crate) fn completions(args: &CompletionsArgs, out: &Output) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Args::command(), "vmsafe", &mut script);
+    clap_complete::generate(args.shell, &mut shown(), "vmsafe", &mut script);
     out.bytes(&script)?;
     Ok(Exit::Holds)
+}
+
+/// The command line without the commands that are hidden: the generator would offer them all.
+fn shown() -> clap::Command {
+    let whole = Args::command();
+    let commands = whole
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
+    clap::Command::new("vmsafe")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(whole.get_about().cloned().unwrap_or_default())
+        .args(whole.get_arguments().cloned())
+        .subcommands(commands.cloned())
 }

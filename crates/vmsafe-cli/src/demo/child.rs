@@ -13,6 +13,7 @@ use super::canary::Intake;
 use super::holder::Holder;
 use super::subject::Subject;
 use crate::exit::Exit;
+use crate::output::told;
 
 /// What the demonstration tells a subject to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +91,7 @@ pub(crate) fn run_subject(args: &DemoSubjectArgs) -> anyhow::Result<Exit> {
         Ok(()) => Ok(Exit::Holds),
         Err(error) => {
             say(&Answer {
-                error: Some(format!("{error:#}")),
+                error: Some(told(&error)),
                 ..Answer::default()
             })?;
             Ok(Exit::Usage)

@@ -106,3 +106,23 @@ fn one_failure_does_not_keep_the_others_from_burning() {
     assert!(said.err.contains("not burned"), "{said:?}");
     assert!(!one.exists() && !other.exists());
 }
+
+#[test]
+fn a_name_is_told_alike_in_each_place_of_a_report() {
+    let dir = scratch();
+    let odd = dir.path().join("a\x1bb");
+    fs::create_dir(&odd).unwrap();
+    let said = run(["burn", "--json", arg(&odd)]);
+    let json = said.json();
+    let file = &json["files"][0];
+    assert_eq!(file["file"], arg(&odd), "JSON has an escape of its own");
+    let because = file["because"].as_str().unwrap();
+    assert!(because.contains(arg(&odd)), "{because}");
+    assert!(!said.out.contains('\x1b'), "{said:?}");
+}
+
+#[test]
+fn help_says_what_code_3_means() {
+    let help = run(["burn", "--help"]).out;
+    assert!(help.contains("not given back"), "{help}");
+}

@@ -69,7 +69,10 @@ fn manual_pages_are_written() {
         );
     }
     assert!(!dir.path().join("vmsafe-demo-subject.1").exists());
-    let nowhere = dir.path().join("absent");
+    let absent = dir.path().join("share/man/man1");
+    assert_eq!(run(["man", "--dir", arg(&absent)]).code, Some(0));
+    assert!(absent.join("vmsafe-demo.1").exists());
+    let nowhere = dir.path().join("vmsafe-demo.1/man1");
     assert_eq!(run(["man", "--dir", arg(&nowhere)]).code, Some(2));
 }
 
@@ -79,5 +82,9 @@ fn completions_are_printed_for_each_shell() {
         let said = run(["completions", shell]);
         assert_eq!(said.code, Some(0), "{shell}");
         assert!(said.out.contains("needle-file"), "{shell}");
+        assert!(said.out.contains("version"), "{shell}");
+        for hidden in ["demo-subject", "demo__subject", "demo__subcmd__subject"] {
+            assert!(!said.out.contains(hidden), "{shell}: {hidden}");
+        }
     }
 }

@@ -83,3 +83,36 @@ fn without_reader(command: &mut Command) -> Said {
     let ended = child.expect("it runs").wait_with_output();
     Said::from(ended.expect("it ends"))
 }
+
+#[test]
+fn output_that_cannot_be_written_is_code_2() {
+    for args in [
+        ["--help"].as_slice(),
+        &["--version"],
+        &["man"],
+        &["scan", "--help"],
+    ] {
+        let full = fs::File::create("/dev/full").expect("a full device");
+        let mut command = vmsafe();
+        let child = command
+            .args(args)
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .spawn();
+        let said = Said::from(child.expect("it runs").wait_with_output().expect("it ends"));
+        assert_eq!(said.code, Some(2), "{args:?}: {said:?}");
+        assert!(said.err.contains("No space left"), "{args:?}: {said:?}");
+        assert_eq!(run_all(args).code, Some(0), "the control");
+    }
+}
+
+fn run_all(args: &[&str]) -> Said {
+    said(vmsafe().args(args))
+}
+
+#[test]
+fn a_cause_is_told_once() {
+    let dir = scratch();
+    let said = run(["scan", "--needle-file", arg(dir.path()), "x"]);
+    assert_eq!(said.err.matches("Is a directory").count(), 1, "{said:?}");
+}
