@@ -14,18 +14,16 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn open(prompt: &str) -> io::Result<Self> {
-        let mut tty = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+        let tty = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
         let before = tcgetattr(&tty)?;
         let mut silent = before.clone();
         silent.local_modes &= !LocalModes::ECHO;
         silent.local_modes |= LocalModes::ICANON | LocalModes::ECHONL;
+        // From here on its end switches the echo on again, whatever fails.
+        let mut terminal = Self { tty, before };
         // What was typed ahead was echoed already: it is thrown away.
-        tcsetattr(&tty, OptionalActions::Flush, &silent)?;
-        let terminal = Self {
-            tty: tty.try_clone()?,
-            before,
-        };
-        tty.write_all(prompt.as_bytes())?;
+        tcsetattr(&terminal.tty, OptionalActions::Flush, &silent)?;
+        terminal.tty.write_all(prompt.as_bytes())?;
         Ok(terminal)
     }
 
