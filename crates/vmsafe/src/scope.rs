@@ -18,17 +18,18 @@
 //!
 //! **Signals.** A signal frame holds all registers. Handlers without an alternate stack run on the
 //! scope's, which is locked; for those with one, the first scope of a thread makes it a locked one,
-//! until the thread ends.
+//! no smaller than the one before, until the thread ends.
 //!
 //! **Needs.** [`STACK`] bytes of lock quota for each thread that is inside at one time, which stay
 //! locked for the next, and the alternate stack, 12 KiB or more, for each thread that ever was.
 //! **Does not cover.** What the closure returns; what it puts on the heap, unless the program's
-//! global allocator is a [`Switch`](crate::heap::Switch); a `fork` inside it, whose child has no
-//! stack to go on with and faults.
+//! global allocator is a [`Switch`](crate::heap::Switch). A `fork` inside it, or in a handler on
+//! the alternate stack, makes a child that has no frames to go on with and faults.
 
 use std::cell::Cell;
 
-use vmsafe_os::{Fork, registers, signals, stack};
+use vmsafe_os::signals::{self, AlternateStack};
+use vmsafe_os::{Fork, registers, stack};
 
 use self::rack::Loan;
 use crate::buffer::locked::Locked;
@@ -123,19 +124,24 @@ impl Drop for Lease {
 }
 
 /// A locked alternate stack for this thread's signal handlers.
-struct Alternate(Locked);
+struct Alternate {
+    _stack: AlternateStack,
+}
 
 impl Alternate {
     fn install() -> Result<(), Error> {
-        if signals::least_stack() == 0 {
+        let least = signals::least_stack();
+        if least == 0 {
             HAS_ALTERNATE.set(true);
             return Ok(());
         }
         // A child keeps running on what it inherits, so it must have one: empty, and locked again.
         let options = Locked::options().fork(Fork::Wiped);
-        let mut alternate = Self(options.create(signals::least_stack())?);
+        // The program's handlers may need all of the one that it has.
+        let stack = options.create(least.max(signals::present_stack()))?;
         let refused = |error| vmsafe_os::Refused::new(vmsafe_os::Call::Protect, error);
-        signals::use_stack(alternate.0.pages()).map_err(refused)?;
+        let stack = AlternateStack::new(stack.into_pages()).map_err(refused)?;
+        let alternate = Self { _stack: stack };
         // A thread whose locals are gone keeps what it has, and asks again.
         if ALTERNATE
             .try_with(|place| place.set(Some(alternate)))
@@ -150,8 +156,6 @@ impl Alternate {
 impl Drop for Alternate {
     fn drop(&mut self) {
         HAS_ALTERNATE.set(false);
-        // Fails on the alternate stack itself only, where no thread ends.
-        let _ = signals::leave_stack(self.0.pages());
     }
 }
 

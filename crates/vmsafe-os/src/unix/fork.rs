@@ -104,7 +104,7 @@ fn no_memory() -> Answer<()> {
 pub(crate) fn is_inherited(region: Region) -> bool {
     let here = epoch();
     let has = |entry: &Entry| entry.region == region && entry.usable_in == here;
-    registry().entries.iter().any(has)
+    registry().entries.items().iter().any(has)
 }
 
 /// Ends the arrangement.
@@ -171,7 +171,7 @@ extern "C" fn prepare() {
     let here = epoch();
     // What a bare clone(2) kept from this process cannot be copied for its children.
     let moved = |entry: &&mut Entry| entry.fork == Fork::Moved && entry.usable_in == here;
-    for entry in registry.entries.iter_mut().filter(moved) {
+    for entry in registry.entries.items().iter_mut().filter(moved) {
         // Without a copy the child finds the region inaccessible: weaker would be worse.
         entry.copy = heir::copy_of(entry.region.inner, entry.source).ok();
         handshake |= entry.source == Source::Anonymous;
@@ -180,8 +180,8 @@ extern "C" fn prepare() {
         registry.locked = heir::pipe().ok();
         if registry.locked.is_none() {
             // Unable to wait for the child's lock: let the child have nothing.
-            registry.entries.iter_mut().for_each(wipe_copy);
-            registry.entries.iter_mut().for_each(drop_copy);
+            registry.entries.items().iter_mut().for_each(wipe_copy);
+            registry.entries.items().iter_mut().for_each(drop_copy);
         }
     }
     // SAFETY: this thread holds the lock; see `Held`.
@@ -209,10 +209,10 @@ fn settle_parent() {
         let mut byte = [0_u8; 1];
         let adopted = retry_on_intr(|| rustix::io::read(&reader, &mut byte)) == Ok(1);
         if !adopted {
-            registry.entries.iter_mut().for_each(wipe_copy);
+            registry.entries.items().iter_mut().for_each(wipe_copy);
         }
     }
-    registry.entries.iter_mut().for_each(drop_copy);
+    registry.entries.items().iter_mut().for_each(drop_copy);
 }
 
 fn settle_child() {
@@ -236,7 +236,7 @@ fn settle_child() {
         }
         kept
     });
-    leave_files(&registry.files);
+    leave_files(registry.files.items());
     // Left for good: a child that closes all descriptors may give these numbers to others.
     registry.files.retain_mut(|_| false);
     if let Some((_, writer)) = registry.locked.take() {

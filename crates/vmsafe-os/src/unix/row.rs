@@ -4,7 +4,6 @@
 //! memory is kept from children; and it may come back here for more, while the row's lock is held.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 /// A row that grows and keeps its memory for good.
@@ -29,7 +28,7 @@ impl<T: Copy> Row<T> {
     /// Adds an item; false when there is no memory for it.
     #[must_use]
     pub(super) fn push(&mut self, item: T) -> bool {
-        if self.len == self.capacity && !self.grow() {
+        if self.len == self.capacity && self.grow().is_none() {
             return false;
         }
         // SAFETY: within the memory of the row, which has room for one more.
@@ -40,23 +39,27 @@ impl<T: Copy> Row<T> {
         true
     }
 
+    pub(super) fn items(&mut self) -> &mut [T] {
+        // SAFETY: `len` items that were written, or none at a dangling but aligned place; `&mut
+        // self` makes this the only reference.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+
     /// Keeps the items that `keep` wants, in their order.
     pub(super) fn retain_mut(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
-        let mut kept = 0;
-        for place in 0..self.len {
-            if keep(&mut self[place]) {
-                self[kept] = self[place];
+        let (mut kept, items) = (0, self.items());
+        for place in 0..items.len() {
+            if keep(&mut items[place]) {
+                items[kept] = items[place];
                 kept += 1;
             }
         }
         self.len = kept;
     }
 
-    fn grow(&mut self) -> bool {
+    fn grow(&mut self) -> Option<()> {
         let wanted = (2 * self.capacity).max(16);
-        let Ok(layout) = Layout::array::<T>(wanted) else {
-            return false;
-        };
+        let layout = Layout::array::<T>(wanted).ok()?;
         let start = match Layout::array::<T>(self.capacity) {
             // SAFETY: lent by `System` for that layout, and not used by this address again.
             Ok(old) if old.size() > 0 => unsafe {
@@ -65,27 +68,9 @@ impl<T: Copy> Row<T> {
             // SAFETY: items have a size, and there are some.
             _ => unsafe { System.alloc(layout) },
         };
-        let Some(start) = NonNull::new(start) else {
-            return false;
-        };
-        (self.start, self.capacity) = (start.cast(), wanted);
-        true
-    }
-}
-
-impl<T> Deref for Row<T> {
-    type Target = [T];
-
-    fn deref(&self) -> &[T] {
-        // SAFETY: `len` items that were written, or none at a dangling but aligned place.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
-    }
-}
-
-impl<T> DerefMut for Row<T> {
-    fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as above; `&mut self` makes this the only reference.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+        self.start = NonNull::new(start)?.cast();
+        self.capacity = wanted;
+        Some(())
     }
 }
 
@@ -96,7 +81,7 @@ mod tests {
     #[test]
     fn keeps_what_is_wanted_in_order() {
         let mut row = Row::new();
-        assert!(row.is_empty());
+        assert!(row.items().is_empty());
         for number in 0..1000_u32 {
             assert!(row.push(number));
         }
@@ -105,10 +90,10 @@ mod tests {
             number.is_multiple_of(3)
         });
         let expected: Vec<_> = (1..=1000_u32).filter(|number| number % 3 == 0).collect();
-        assert_eq!(*row, *expected);
+        assert_eq!(row.items(), expected);
         assert!(row.push(7));
-        assert_eq!(row.last(), Some(&7));
+        assert_eq!(row.items().last(), Some(&7));
         row.retain_mut(|_| false);
-        assert!(row.is_empty());
+        assert!(row.items().is_empty());
     }
 }

@@ -21,18 +21,29 @@ pub(crate) fn use_stack(stack: &mut Mapping) -> io::Result<()> {
         ss_flags: 0,
         ss_size: bytes.len(),
     };
-    // SAFETY: sigaltstack(2) keeps the address; the caller keeps the mapping until `leave_stack`.
+    // SAFETY: sigaltstack(2) keeps the address; the caller owns the mapping until `leave_stack` has
+    // ended its use, and leaks it if that fails.
     let done = unsafe { libc::sigaltstack(&raw const new, ptr::null_mut()) };
     answer(done)
 }
 
-pub(crate) fn leave_stack(stack: &mut Mapping) -> io::Result<()> {
+/// What this thread's alternate stack is now.
+fn present() -> io::Result<libc::stack_t> {
     let mut now = MaybeUninit::<libc::stack_t>::uninit();
     // SAFETY: sigaltstack(2) fills the structure and changes nothing.
     let asked = unsafe { libc::sigaltstack(ptr::null(), now.as_mut_ptr()) };
     answer(asked)?;
     // SAFETY: filled, as the call succeeded.
-    let mut now = unsafe { now.assume_init() };
+    Ok(unsafe { now.assume_init() })
+}
+
+pub(crate) fn present_stack() -> usize {
+    let there = |now: &libc::stack_t| now.ss_flags & libc::SS_DISABLE == 0;
+    present().ok().filter(there).map_or(0, |now| now.ss_size)
+}
+
+pub(crate) fn leave_stack(stack: &mut Mapping) -> io::Result<()> {
+    let mut now = present()?;
     if now.ss_sp.addr() != stack.address() {
         return Ok(());
     }

@@ -305,6 +305,11 @@ impl Locked {
         self.mapping.wipe();
     }
 
+    /// The pages alone, for a stack that somebody else owns.
+    pub(crate) fn into_pages(self) -> Mapping {
+        self.mapping
+    }
+
     /// The pages themselves, for a stack.
     pub(crate) fn pages(&mut self) -> &mut Mapping {
         &mut self.mapping

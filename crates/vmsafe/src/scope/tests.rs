@@ -127,8 +127,27 @@ fn the_alternate_stack_of_signal_handlers_is_locked() {
         return;
     }
     let alternate = alternate.expect("the first scope of a thread makes it");
-    let swap = alternate.0.grade().of(crate::Threat::Swap);
-    assert!(swap.is_closed(), "{swap:?}");
-    assert!(alternate.0.len() >= signals::least_stack());
+    assert!(alternate._stack.facts().unwrap().locked);
+    assert!(signals::present_stack() >= signals::least_stack());
     ALTERNATE.set(Some(alternate));
+}
+
+#[test]
+fn a_larger_alternate_stack_is_followed_by_one_as_large() {
+    const LARGE: usize = 256 << 10;
+    let present = thread::spawn(|| {
+        if signals::least_stack() == 0 {
+            return None;
+        }
+        let pages = Locked::options().create(LARGE).unwrap().into_pages();
+        let before = AlternateStack::new(pages).unwrap();
+        assert_eq!(signals::present_stack(), LARGE, "the control");
+        scope(|| ()).unwrap();
+        let present = signals::present_stack();
+        // Its end leaves the one that came after it alone.
+        drop(before);
+        assert_eq!(signals::present_stack(), present);
+        Some(present)
+    });
+    assert!(present.join().unwrap().is_none_or(|bytes| bytes >= LARGE));
 }
