@@ -24,7 +24,8 @@ fn no<T>(call: Call) -> Answer<T> {
     Err(Refused::because(call, io::ErrorKind::Unsupported, reason))
 }
 
-impl Kernel for Absent {
+// SAFETY: it maps nothing.
+unsafe impl Kernel for Absent {
     fn page_size(&self) -> usize {
         4096
     }

@@ -58,7 +58,9 @@ fn nothing<T>(call: Call, reason: &'static str) -> Answer<T> {
     Err(Refused::because(call, io::ErrorKind::Unsupported, reason))
 }
 
-impl Kernel for Bsd {
+// SAFETY: mmap(2) maps what it answers where nothing was, zero and as long as asked, and `pages`
+// hands on its answer; the epoch stands in a page that a child finds zeroed.
+unsafe impl Kernel for Bsd {
     fn page_size(&self) -> usize {
         rustix::param::page_size()
     }

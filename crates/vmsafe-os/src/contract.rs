@@ -152,12 +152,24 @@ pub trait AroundFork: Sync + fmt::Debug {
 
 /// The operating system, as far as memory goes.
 ///
+/// # Safety
+/// [`Mapping`](crate::Mapping) makes slices of what an implementation answers. So each region that
+/// it maps is mapped, readable, writable and zero, of the length that was asked for, aligned to a
+/// page, and nobody else's, until it is unmapped; only what a line below says changes its bytes or
+/// its access; and what [`Kernel::epoch`] and [`Kernel::is_inherited`] say of a child is so.
+///
+/// ```compile_fail,E0200
+/// #[derive(Debug)]
+/// struct Careless;
+/// impl vmsafe_os::Kernel for Careless {}
+/// ```
+///
 /// # Safety of the `unsafe` methods
 ///
 /// Each takes a span or region that this same kernel returned from a `map` and that has not been
 /// unmapped; nothing else in the program may rely on the bytes, or on their accessibility, in a way
 /// that the call ends. [`Mapping`](crate::Mapping) owns its region and is the only caller.
-pub trait Kernel: Sync + fmt::Debug {
+pub unsafe trait Kernel: Sync + fmt::Debug {
     /// Bytes of a page.
     fn page_size(&self) -> usize;
 
@@ -274,7 +286,11 @@ pub enum ReadBack {
 }
 
 /// One file that is ours alone.
-pub trait Store: Send + Sync + fmt::Debug {
+///
+/// # Safety
+/// What [`Store::map`] answers is mapped, readable and writable, of the length that was asked for,
+/// aligned to a page, and nobody else's, until the kernel that made the store unmaps it.
+pub unsafe trait Store: Send + Sync + fmt::Debug {
     /// What it lies on.
     fn filesystem(&self) -> Answer<FileSystem>;
 

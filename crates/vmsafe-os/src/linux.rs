@@ -24,7 +24,9 @@ use crate::contract::{
 #[derive(Debug)]
 pub(crate) struct Linux;
 
-impl Kernel for Linux {
+// SAFETY: mmap(2) maps what it answers where nothing was, zero and as long as asked, and `pages`
+// and `memory` hand on its answer; the epoch stands in a page that the kernel zeroes in a child.
+unsafe impl Kernel for Linux {
     fn page_size(&self) -> usize {
         rustix::param::page_size()
     }

@@ -103,28 +103,45 @@ impl Mapping {
     }
 
     /// The bytes. Only for memory that nobody else changes; see [`Mapping::copy_out`].
+    ///
+    /// # Panics
+    /// While [`Mapping::protect`] keeps it from being read.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
+        self.assert_open(self.access != Access::None);
         let Span { start, len } = self.region.inner;
-        // SAFETY: map(2) made the span readable, zero-filled and `len` long; it is unmapped in drop
-        // only, which no borrow of `self` outlives, and `&self` lets no writer in.
+        // SAFETY: map(2) made the span readable, zero-filled and `len` long, and it is readable
+        // now; it is unmapped in drop only, which no borrow of `self` outlives, and `&self` lets
+        // no writer in.
         unsafe { std::slice::from_raw_parts(start.as_ptr(), len) }
     }
 
     /// The bytes, to change.
+    ///
+    /// # Panics
+    /// While [`Mapping::protect`] keeps it from being changed.
     #[must_use]
+    #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.assert_open(self.access == Access::ReadWrite);
         let Span { start, len } = self.region.inner;
         // SAFETY: as in `as_slice`; `&mut self` makes this the only reference.
         unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), len) }
+    }
+
+    #[inline]
+    fn assert_open(&self, is_open: bool) {
+        assert!(is_open, "a mapping whose access is {:?}", self.access);
     }
 
     /// Copies bytes out that the kernel may change meanwhile: each byte is read once, so that what
     /// is checked afterwards is the copy that will be used.
     ///
     /// # Panics
-    /// When the range does not lie within the mapping.
+    /// When the range does not lie within the mapping, and as [`Mapping::as_slice`].
     pub fn copy_out(&self, offset: usize, into: &mut [u8]) {
+        self.assert_open(self.access != Access::None);
         let from = self.at(offset, into.len());
         for (i, byte) in into.iter_mut().enumerate() {
             // SAFETY: `at` checked that offset + into.len() lies within the span.
@@ -138,8 +155,9 @@ impl Mapping {
     /// Copies bytes in that the kernel may change or lose at once.
     ///
     /// # Panics
-    /// When the range does not lie within the mapping.
+    /// When the range does not lie within the mapping, and as [`Mapping::as_mut_slice`].
     pub fn copy_in(&mut self, offset: usize, bytes: &[u8]) {
+        self.assert_open(self.access == Access::ReadWrite);
         let to = self.at(offset, bytes.len());
         for (i, byte) in bytes.iter().enumerate() {
             // SAFETY: `at` checked that offset + bytes.len() lies within the span.
@@ -160,6 +178,9 @@ impl Mapping {
     }
 
     /// Zeroes all of it.
+    ///
+    /// # Panics
+    /// As [`Mapping::as_mut_slice`].
     pub fn wipe(&mut self) {
         self.as_mut_slice().zeroize();
     }
@@ -322,6 +343,44 @@ mod tests {
             assert_eq!(
                 (kernel.mapped(), kernel.dirty_unmaps()),
                 (0, usize::from(left))
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_shut_is_lent_to_nobody() {
+        use std::panic::{AssertUnwindSafe, catch_unwind};
+        let kernel = crate::native();
+        let Ok(mut page) = Mapping::new(kernel, Source::Anonymous, kernel.page_size()) else {
+            return;
+        };
+        let refuses = |page: &mut Mapping, work: fn(&mut Mapping)| {
+            catch_unwind(AssertUnwindSafe(|| work(page))).is_err()
+        };
+        let reads: [fn(&mut Mapping); 2] = [
+            |page| assert_eq!(page.as_slice()[0], 0),
+            |page| page.copy_out(0, &mut [1; 4]),
+        ];
+        let writes: [fn(&mut Mapping); 3] = [
+            |page| page.as_mut_slice()[0] = 0,
+            |page| page.copy_in(0, &[0; 4]),
+            Mapping::wipe,
+        ];
+        for (access, reading, writing) in [
+            (Access::ReadWrite, true, true),
+            (Access::Read, true, false),
+            (Access::None, false, false),
+        ] {
+            page.protect(access).unwrap();
+            assert!(
+                reads
+                    .iter()
+                    .all(|work| refuses(&mut page, *work) != reading)
+            );
+            assert!(
+                writes
+                    .iter()
+                    .all(|work| refuses(&mut page, *work) != writing)
             );
         }
     }

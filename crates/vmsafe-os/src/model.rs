@@ -244,7 +244,9 @@ impl Model {
     }
 }
 
-impl Kernel for Model {
+// SAFETY: what it maps are zero bytes of the program's allocator, as many as asked, that it keeps
+// until they are unmapped.
+unsafe impl Kernel for Model {
     fn page_size(&self) -> usize {
         PAGE
     }

@@ -66,7 +66,9 @@ fn last(call: Call) -> Refused {
     Refused::new(call, io::Error::last_os_error())
 }
 
-impl Kernel for Windows {
+// SAFETY: VirtualAlloc commits zero pages where nothing was, as many as asked, and `memory` hands
+// on its answer; no process has the memory of another.
+unsafe impl Kernel for Windows {
     fn page_size(&self) -> usize {
         memory::page_size()
     }

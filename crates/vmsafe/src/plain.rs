@@ -48,9 +48,20 @@ pub(crate) fn bytes_of_mut<T: Plain>(values: &mut [T]) -> &mut [u8] {
 /// # Panics
 /// When the bytes are too few or not aligned.
 pub(crate) fn of_bytes<T: Plain>(bytes: &mut [u8]) -> &mut T {
-    assert!(bytes.len() >= size_of::<T>(), "too few bytes for a value");
-    let at = bytes.as_mut_ptr().cast::<T>();
-    assert!(at.is_aligned(), "bytes that are not aligned for a value");
+    assert_fits::<T>(bytes);
     // SAFETY: aligned and long enough, as asserted; any bytes are a value; borrowed mutably.
-    unsafe { &mut *at }
+    unsafe { &mut *bytes.as_mut_ptr().cast::<T>() }
+}
+
+/// As [`of_bytes`], to read.
+pub(crate) fn of_shared_bytes<T: Plain>(bytes: &[u8]) -> &T {
+    assert_fits::<T>(bytes);
+    // SAFETY: aligned and long enough, as asserted; any bytes are a value.
+    unsafe { &*bytes.as_ptr().cast::<T>() }
+}
+
+fn assert_fits<T>(bytes: &[u8]) {
+    assert!(bytes.len() >= size_of::<T>(), "too few bytes for a value");
+    let at = bytes.as_ptr().cast::<T>();
+    assert!(at.is_aligned(), "bytes that are not aligned for a value");
 }

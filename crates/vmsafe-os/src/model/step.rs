@@ -53,7 +53,8 @@ impl Steps {
     }
 }
 
-impl Kernel for Steps {
+// SAFETY: every answer is that of a kernel that keeps the contract.
+unsafe impl Kernel for Steps {
     fn page_size(&self) -> usize {
         self.inner.page_size()
     }
@@ -140,7 +141,8 @@ impl Kernel for Steps {
     }
 }
 
-impl Store for StepsStore {
+// SAFETY: every answer is that of a store that keeps the contract.
+unsafe impl Store for StepsStore {
     fn filesystem(&self) -> Answer<FileSystem> {
         self.inner.filesystem()
     }

@@ -124,7 +124,9 @@ impl Drop for ModelStore {
     }
 }
 
-impl Store for ModelStore {
+// SAFETY: what it maps are bytes of the model's own, as many as asked, that it keeps until they are
+// unmapped.
+unsafe impl Store for ModelStore {
     fn filesystem(&self) -> Answer<FileSystem> {
         self.model.pass(Call::FileSystem)?;
         Ok(self.model.state().filesystem.clone())

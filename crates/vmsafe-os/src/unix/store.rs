@@ -172,7 +172,9 @@ impl Drop for UnixStore {
     }
 }
 
-impl Store for UnixStore {
+// SAFETY: mmap(2) maps what it answers where nothing was, as long as asked, and `pages` hands on
+// its answer.
+unsafe impl Store for UnixStore {
     fn filesystem(&self) -> Answer<FileSystem> {
         place::of(&self.file).map_err(|error| Refused::new(Call::FileSystem, error))
     }

@@ -145,7 +145,9 @@ impl WindowsStore {
     }
 }
 
-impl Store for WindowsStore {
+// SAFETY: MapViewOfFileEx maps what it answers where nothing was, as long as asked, and `memory`
+// hands on its answer.
+unsafe impl Store for WindowsStore {
     fn filesystem(&self) -> Answer<FileSystem> {
         place::of(&self.file).map_err(|error| Refused::new(Call::FileSystem, error))
     }

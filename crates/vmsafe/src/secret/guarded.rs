@@ -9,7 +9,7 @@ use super::places::Known;
 use crate::buffer::locked::{Locked, Options};
 use crate::error::Error;
 use crate::grade::Grade;
-use crate::plain::{Plain, of_bytes};
+use crate::plain::{Plain, of_bytes, of_shared_bytes};
 
 /// A value in locked pages of its own between guards. Outside [`Guarded::expose`] and
 /// [`Guarded::expose_mut`] any access to it faults, of this process's own code too; after
@@ -77,7 +77,7 @@ impl<T: Plain> Guarded<T> {
     /// [`Error::System`] when the access could not be opened, or not be closed again; and in a
     /// child that the value was kept from.
     pub fn expose<R>(&mut self, f: impl FnOnce(&T) -> R) -> Result<R, Error> {
-        self.lend(Access::Read, |value| f(value))
+        self.lend(Access::Read, |pages| f(of_shared_bytes(pages.as_slice())))
     }
 
     /// Lends the value for the length of `f`, to change.
@@ -85,10 +85,10 @@ impl<T: Plain> Guarded<T> {
     /// # Errors
     /// As [`Guarded::expose`].
     pub fn expose_mut<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
-        self.lend(Access::ReadWrite, f)
+        self.lend(Access::ReadWrite, |pages| f(of_bytes(pages.as_mut_slice())))
     }
 
-    fn lend<R>(&mut self, access: Access, f: impl FnOnce(&mut T) -> R) -> Result<R, Error> {
+    fn lend<R>(&mut self, access: Access, f: impl FnOnce(&mut Mapping) -> R) -> Result<R, Error> {
         if !self.locked.is_present() {
             return Err(Error::Unmet {
                 threat: crate::Threat::Fork,
@@ -96,7 +96,7 @@ impl<T: Plain> Guarded<T> {
             });
         }
         let opened = Opened::new(&mut self.locked, access)?;
-        let result = f(of_bytes(opened.0.pages().as_mut_slice()));
+        let result = f(opened.0.pages());
         opened.close()?;
         Ok(result)
     }
