@@ -9,6 +9,8 @@ mod owner;
 mod place;
 mod quota;
 mod reports;
+#[path = "unix/row.rs"]
+mod row;
 #[path = "absent/signals.rs"]
 pub(crate) mod signals;
 mod store;
