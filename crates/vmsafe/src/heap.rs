@@ -42,7 +42,7 @@ use crate::threat::{Demand, Threat};
 #[cfg(feature = "allocator-api2")]
 mod allocator;
 mod around_fork;
-mod busy;
+pub(crate) mod busy;
 mod bytes;
 mod cache;
 mod class;

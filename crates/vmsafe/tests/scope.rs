@@ -23,7 +23,7 @@ use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
 use ed25519_dalek::{Sha512, Signer, SigningKey};
 use sha2::{Digest, Sha256};
 use vmsafe::heap::Switch;
-use vmsafe::{Heap, Secret, scope};
+use vmsafe::{Guarded, Heap, Secret, scope};
 use vmsafe_lab::{Cgroup, CorePattern, Opened, PrivateSwap, open_direct, page_out, require_root};
 use vmsafe_witness::{KeyKind, Needles, Searcher, Wanted, scan_file};
 
@@ -98,6 +98,25 @@ fn what_a_scope_allocates_is_locked_while_it_grows_and_what_others_do_is_not() {
     assert!(owned(&inside), "also when it grows outside");
     let outside = Box::new([0xA5; 16]);
     assert!(!owned(outside.as_slice()), "the control");
+}
+
+#[test]
+fn buffers_that_a_scope_makes_do_not_hinder_a_child() {
+    let guarded = || Guarded::<u64>::init_with(|value| *value = 7).unwrap();
+    // More than there are places for, so that the books grow.
+    let kept = scope::with_stack(256 << 10, || (0..40).map(|_| guarded()).collect::<Vec<_>>());
+    let kept = kept.unwrap();
+    let control = Heap::global().unwrap().owns(NonNull::from(&kept[0]).cast());
+    assert!(
+        control,
+        "the control: what a scope allocates is kept from children"
+    );
+    let child = vmsafe_lab::fork_lingering(|| {
+        let mut own: Vec<_> = (0..40).map(|_| guarded()).collect();
+        assert_eq!(own[39].expose(|value| *value).unwrap(), 7);
+    });
+    let status = child.unwrap().wait().unwrap();
+    assert!(status.success(), "{status}");
 }
 
 /// Pages the subjects out until the control's keys stand on the swap area, and tells what does.

@@ -8,9 +8,9 @@ thread_local! {
 
 /// Until it is dropped this thread is inside.
 #[derive(Debug)]
-pub(super) struct Busy(());
+pub(crate) struct Busy(());
 
-pub(super) fn enter() -> Busy {
+pub(crate) fn enter() -> Busy {
     DEPTH.set(DEPTH.get() + 1);
     Busy(())
 }

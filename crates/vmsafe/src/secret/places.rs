@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::heap::busy;
+
 /// Some places, and where there are more: never given back, for a handler may be looking.
 #[derive(Debug)]
 struct Places {
@@ -55,6 +57,8 @@ impl Known {
                 place.len.store(range.len(), Ordering::Release);
                 return Self(place);
             }
+            // A book, not a secret: what a scope allocates may be kept from children.
+            let _busy = busy::enter();
             places = places.more.get_or_init(|| Box::new(Places::new()));
         }
     }

@@ -4,7 +4,8 @@
 //! to protect; a format that must undo escapes makes a copy of its own before this sees it.
 //!
 //! An error says what was expected and never what was there. A format's own error does: "invalid
-//! type: string "hunter2"", also where no visitor is asked. So none of them is passed on.
+//! type: string "hunter2"", also where no visitor is asked. So none of them is passed on. It was
+//! made all the same, in ordinary memory, as the text that was read is.
 
 use std::cell::Cell;
 use std::fmt;
