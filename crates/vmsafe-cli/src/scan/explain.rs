@@ -72,6 +72,26 @@ pub(super) fn notes(path: &Path, medium: &Medium) -> Vec<String> {
     notes
 }
 
+/// How many of the first bytes tell what [`unopened`] asks.
+pub(super) const MAGIC_LEN: usize = 6;
+
+/// What is said of a stream or an archive that begins so, whose content is not searched.
+pub(super) fn unopened(start: &[u8]) -> Option<String> {
+    const KINDS: [(&[u8], &str, &str); 5] = [
+        (b"\xfd7zXZ\0", "xz", "xz -dc"),
+        (b"BZh", "bzip2", "bzip2 -dc"),
+        (b"7z\xbc\xaf\x27\x1c", "7z", "7z x -so"),
+        (b"PK\x03\x04", "zip", "unzip -p"),
+        (b"QFI\xfb", "qcow2", "qemu-img dd -O raw"),
+    ];
+    let is_this = |(magic, ..): &&(&[u8], &str, &str)| start.starts_with(magic);
+    let (_, name, command) = KINDS.iter().find(is_this)?;
+    Some(format!(
+        "it is {name}, which is not opened: what its content holds was not searched; unpack it \
+         ({command}) and scan what comes out"
+    ))
+}
+
 /// `/dev/zram0`, by whatever name.
 fn is_zram(path: &Path) -> bool {
     let Ok(path) = path.canonicalize() else {
@@ -107,6 +127,23 @@ mod tests {
         assert!(told.starts_with("zswap keeps 5120 kB"), "{told}");
         assert_eq!(in_zswap(meminfo("0 kB")), None);
         assert_eq!(in_zswap("Dirty: 0 kB\n".to_owned()), None);
+    }
+
+    #[test]
+    fn what_is_not_opened_is_told() {
+        for (start, name) in [
+            (&b"\xfd7zXZ\0"[..], "xz"),
+            (b"BZh91", "bzip2"),
+            (b"PK\x03\x04", "zip"),
+        ] {
+            let told = unopened(start).unwrap_or_default();
+            assert!(
+                told.starts_with(&format!("it is {name}, which is not opened")),
+                "{told}"
+            );
+        }
+        assert_eq!(unopened(b"BZ"), None);
+        assert_eq!(unopened(b"text"), None);
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
     };
     let mut notes: Vec<String> = damage.into_iter().collect();
     notes.extend(explain::notes(path, &medium));
+    if matches!(medium, Medium::Plain) {
+        notes.extend(explain::unopened(&beginning(&mut file)));
+    }
     let mut doubts = Vec::new();
     let cached = metadata.is_file() && !matches!(medium, Medium::Swap(_));
     let ranges = if cached {
@@ -176,6 +179,15 @@ fn identity(metadata: &Metadata, len: u64) -> Identity {
         modified_ns: since.map_or(0, |since| since.as_nanos()),
         own: vmsafe_lab::identity(metadata),
     }
+}
+
+/// The first bytes; none if they cannot be read, which the scan will tell.
+fn beginning(file: &mut File) -> Vec<u8> {
+    let mut start = Vec::new();
+    if file.rewind().is_ok() {
+        let _ = file.take(explain::MAGIC_LEN as u64).read_to_end(&mut start);
+    }
+    start
 }
 
 /// The first bytes tell whether it is compressed, and are searched with the rest.
