@@ -1,6 +1,7 @@
 //! Burn: the end of a file, step by step, with what each step could confirm.
 
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -198,7 +199,7 @@ fn overwrite(
     for (offset, size) in chunks(whole) {
         match store.write(offset, &zeros[..size]) {
             Err(refused) if refused.kind() == ErrorKind::FileTooLarge => {
-                through_mapping(kernel, store, len, whole)?;
+                through_mapping(kernel, store, refused, len..whole)?;
                 progress(len);
                 return Ok(len);
             }
@@ -214,15 +215,14 @@ fn overwrite(
 fn through_mapping(
     kernel: &'static dyn Kernel,
     store: &dyn Store,
-    len: u64,
-    whole: u64,
+    refused: Refused,
+    end: Range<u64>,
 ) -> Answer<()> {
-    // A hole wants space: where there is none that is an error now, and not a SIGBUS.
-    store.allocate(len)?;
-    let pages = usize::try_from(whole).map_err(|_| {
-        let reason = "the file is longer than the address space, and too long to be written to";
-        Refused::because(Call::MapFile, ErrorKind::FileTooLarge, reason)
-    })?;
+    // A hole wants space, and so may a copy: what cannot be had now would be a SIGBUS later. The
+    // first reason is the one to tell, for a write makes do without.
+    let (Ok(()), Ok(pages)) = (store.allocate(end.start), usize::try_from(end.end)) else {
+        return Err(refused);
+    };
     let mut mapping = Mapping::of(kernel, store, pages)?;
     mapping.wipe();
     mapping.flush(store)

@@ -377,6 +377,12 @@ fn a_file_too_long_to_be_written_to_is_burned_through_a_mapping() {
     );
     let stood = kernel.disk(Path::new(PATH)).unwrap();
     assert_eq!(stood, [0xA5; PAGE + 1], "nothing else overwrites it");
+    kernel.refuse(Call::Allocate, ErrorKind::StorageFull);
+    match burn_file_on(kernel, PATH, &mut |_, _| {}).unwrap_err() {
+        Error::File { refused, .. } => assert_eq!(refused.call, Call::Write, "what to mend"),
+        other => panic!("{other}"),
+    }
+    kernel.grant(Call::Allocate);
     kernel.grant(Call::MapFile);
     let burned = burn_file_on(kernel, PATH, &mut |_, _| {}).unwrap();
     assert_eq!(
