@@ -29,9 +29,25 @@ pub(crate) fn accepts(mut file: &File, key: &KeyHit) -> bool {
             ssh_keygen(&[begin.as_bytes(), &lines.join(&b'\n'), end.as_bytes()].concat())
         }
         KeyForm::OpenPgp => gpg(&bytes),
+        KeyForm::Expression => expression(&bytes),
         KeyForm::AgeIdentity => runs("age-keygen", &["-y"], &[&bytes[..], b"\n"].concat()),
         _ => schedule(key, &bytes),
     }
+}
+
+/// Whether the two numbers that an RSA key as text calls its primes are primes.
+fn expression(key: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(key);
+    let is_prime = |name: &str| {
+        let number = text
+            .split(name)
+            .nth(1)
+            .and_then(|rest| rest.split('#').next());
+        let digits: String = number.unwrap_or_default().split_whitespace().collect();
+        let told = output("openssl", &["prime", "-hex", &digits], b"").unwrap_or_default();
+        told.ends_with(b"is prime\n")
+    };
+    is_prime("(p #") && is_prime("(q #")
 }
 
 fn der(key: &[u8]) -> bool {
