@@ -11,6 +11,7 @@
 //! Each worker reads a block and searches it while it is warm in its core's cache; reading and
 //! searching overlap, memory is bounded by the number of workers, and results are told in order.
 
+mod incoming;
 mod pieces;
 mod segments;
 mod source;
@@ -34,6 +35,7 @@ use crate::report::{Found, Gap, Progress, Report};
 use crate::searcher::Searcher;
 use crate::vectors::is_empty;
 
+use incoming::Incoming;
 use pieces::clamp;
 pub(crate) use pieces::{Piece, Pieces, Step};
 pub(crate) use segments::{Segment, Segments};
@@ -75,6 +77,25 @@ pub fn scan_stream(
 ) -> Report {
     let pieces = Pieces::new(Stream::new(reader), searcher.overlap(), 0..u64::MAX, BLOCK);
     scan_pieces(searcher, pieces, Report::default(), progress)
+}
+
+/// As [`scan_stream`], of what may be long in coming, as from a pipe.
+///
+/// What came is searched as soon as nothing more comes for a moment. `progress` is called while
+/// nothing comes, too: a scan that it stops does not wait for a read that has not ended; then
+/// `reader` is left behind with a thread that waits for that.
+pub fn scan_incoming(
+    searcher: &Searcher,
+    reader: impl Read + Send + 'static,
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> Report {
+    match Incoming::new(reader) {
+        Ok(source) => {
+            let pieces = Pieces::new(source, searcher.overlap(), 0..u64::MAX, BLOCK);
+            scan_pieces(searcher, pieces, Report::default(), progress)
+        }
+        Err(error) => Report::unread(&error),
+    }
 }
 
 /// Scans `range` of `file`, or all of it.
@@ -419,6 +440,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn finish(searcher: &Searcher, position: u64, step: Step, buffer: &Buffer) -> Done {
     let (covered, found, gap) = match step {
         Step::Gap(gap) => (0, Found::default(), Some(gap)),
+        Step::Wait => (0, Found::default(), None),
         Step::Piece(piece) => (piece.fresh, newly_found(searcher, &piece, buffer), None),
     };
     Done {

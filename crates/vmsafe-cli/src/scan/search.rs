@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use vmsafe_witness::{
-    Checkpoint, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher, scan_side_by_side,
-    scan_stream,
+    Checkpoint, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher, scan_incoming,
+    scan_side_by_side,
 };
 
 use super::finding::{Finding, Gap};
@@ -125,11 +125,11 @@ impl Search<'_> {
             identity: None,
         };
         match open.bytes {
-            Bytes::Stream(mut bytes) => {
+            Bytes::Stream(bytes) => {
                 self.no_reveal(&subject);
                 let (searcher, bar) = (self.searcher.clone(), None);
                 self.watch(subject, bar, Checkpoint::default(), |progress| {
-                    scan_stream(&searcher, &mut *bytes, progress)
+                    scan_incoming(&searcher, bytes, progress)
                 })
             }
             Bytes::Seekable { file, .. } if matches!(open.medium, Medium::Compressed(_)) => {

@@ -6,6 +6,7 @@
 
 use core::ops::Range;
 use std::collections::VecDeque;
+use std::io;
 
 use zeroize::Zeroizing;
 
@@ -43,6 +44,8 @@ pub(crate) enum Step {
     Piece(Piece),
     /// Bytes that could not be read.
     Gap(Gap),
+    /// Nothing has come; it is time to look whether to go on.
+    Wait,
 }
 
 /// Bytes that lie in the buffer now.
@@ -141,9 +144,9 @@ impl<S: ByteSource> Pieces<S> {
                 self.give_up(STOPPED);
             }
             if self.pending.is_none()
-                && let Some(piece) = self.read(buffer)
+                && let Some(step) = self.read(buffer)
             {
-                return Some(Step::Piece(piece));
+                return Some(step);
             }
             if self.goes_on && self.pending.is_none() && self.rest.is_empty() {
                 return None;
@@ -180,7 +183,7 @@ impl<S: ByteSource> Pieces<S> {
     }
 
     /// Reads fresh bytes; `None` at the end or with a gap pending.
-    fn read(&mut self, buffer: &mut Buffer) -> Option<Piece> {
+    fn read(&mut self, buffer: &mut Buffer) -> Option<Step> {
         while self.at < self.end && self.pending.is_none() {
             let skip = self.at % S::ALIGNMENT;
             let start = self.at - skip;
@@ -206,8 +209,11 @@ impl<S: ByteSource> Pieces<S> {
                     }
                     let piece = self.cut(buffer, clamp(skip)..clamp(count));
                     if !is_context {
-                        return Some(piece);
+                        return Some(Step::Piece(piece));
                     }
+                }
+                Err(error) if S::CAN_WAIT && error.kind() == io::ErrorKind::WouldBlock => {
+                    return Some(Step::Wait);
                 }
                 Err(error) => self.take_error(start + want, want, &error.to_string()),
             }

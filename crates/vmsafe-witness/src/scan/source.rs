@@ -10,6 +10,8 @@ pub(crate) trait ByteSource: Send {
     const ALIGNMENT: u64;
     /// Whether reading can go on behind a place that gave an error.
     const CAN_SKIP: bool;
+    /// Whether an error of the kind `WouldBlock` only says that nothing has come yet.
+    const CAN_WAIT: bool = false;
 
     /// Reads the bytes at `at` into the front of `block`; fewer than `block.len()` only before an
     /// error or the end, none only at the end.
@@ -87,6 +89,7 @@ impl<R: Read + Seek + Send> ByteSource for Seekable<R> {
 impl<S: ByteSource> ByteSource for &mut S {
     const ALIGNMENT: u64 = S::ALIGNMENT;
     const CAN_SKIP: bool = S::CAN_SKIP;
+    const CAN_WAIT: bool = S::CAN_WAIT;
 
     fn read_block(&mut self, at: u64, block: &mut [u8]) -> io::Result<usize> {
         (**self).read_block(at, block)
@@ -94,7 +97,7 @@ impl<S: ByteSource> ByteSource for &mut S {
 }
 
 /// Asks again after a signal.
-fn patiently(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+pub(super) fn patiently(mut read: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match read() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

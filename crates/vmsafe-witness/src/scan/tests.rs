@@ -1,3 +1,4 @@
+mod incoming;
 mod side_by_side;
 
 use std::io::{self, Cursor};
