@@ -66,7 +66,8 @@ pub(super) fn notes(path: &Path, medium: &Medium) -> Vec<String> {
     if let Medium::Compressed(compression) = medium {
         let name = compression.name();
         notes.push(format!(
-            "it is compressed by {name}: its content was searched, and offsets count in that"
+            "it is compressed by {name}: its content was searched, and offsets count in that; \
+             names and comments in it and what decoders skip are searched with --decompress never"
         ));
     }
     notes

@@ -61,6 +61,7 @@ fn compressed_streams_are_searched_by_content() {
                 note.starts_with(&format!("it is compressed by {name}")),
                 "{note}"
             );
+            assert!(note.ends_with("searched with --decompress never"), "{note}");
         }
         let never = ["scan", "--json", "--decompress", "never", "--needle-file"];
         let said = said(vmsafe().args(never).args([file, arg(&path)]));
