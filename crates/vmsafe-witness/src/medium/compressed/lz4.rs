@@ -40,6 +40,8 @@ impl<R: BufRead + Send> Frame<R> for Lz4<R> {
 
 /// The content of a block of the legacy format, at most.
 const BLOCK: u32 = 8 << 20;
+/// What a stored byte stands for, at most.
+const MOST_CONTENT: usize = 255;
 /// What such a block may be stored in, incompressible as it may be.
 const MOST_STORED: u32 = BLOCK + BLOCK / 255 + 16;
 
@@ -57,7 +59,7 @@ impl<R: BufRead> Legacy<R> {
         Self {
             source,
             stored: Vec::new(),
-            block: vec![0; BLOCK as usize],
+            block: Vec::new(),
             given: 0,
             filled: 0,
         }
@@ -79,6 +81,11 @@ impl<R: BufRead> Legacy<R> {
             .read_to_end(&mut self.stored)?;
         if read as u64 != u64::from(len) {
             return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // No more room than it may need: a stream may hold millions of the smallest frames.
+        let room = (BLOCK as usize).min(read * MOST_CONTENT);
+        if self.block.len() < room {
+            self.block.resize(room, 0);
         }
         let decoded = decompress_into(&self.stored, &mut self.block);
         self.filled = decoded.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;

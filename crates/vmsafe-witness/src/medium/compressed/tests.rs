@@ -115,6 +115,9 @@ fn the_legacy_format_of_lz4_ends_where_another_frame_begins() {
     let mut damaged = frame.clone();
     damaged.extend([3, 0, 0, 0, 0xf0, 0xff, 0xff]);
     assert!(given(Compression::Lz4, &damaged) == content);
+    // As much content of as few stored bytes as there can be.
+    let dense = legacy(&vec![b'd'; 8 << 20], b"");
+    assert_eq!(read(Compression::Lz4, &dense).unwrap(), vec![b'd'; 8 << 20]);
     let small = legacy(b"three", b"four");
     let others = [
         compress(Compression::Lz4, b"one"),
