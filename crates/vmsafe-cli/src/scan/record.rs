@@ -13,6 +13,8 @@ use tempfile::NamedTempFile;
 use vmsafe_witness::{Checkpoint, Needles, Report};
 
 const VERSION: u32 = 3;
+/// Places of one target that are kept however many there are of others; all of them are counted.
+const FEWEST_PLACES: usize = 1000;
 
 /// What was asked: an answer to another question cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +60,12 @@ impl Content {
             "it was made by another version of vmsafe: finish the scan with that one, or remove it \
              to begin anew",
         );
-        serde_json::from_slice(bytes).context(DAMAGED)
+        let content: Self = serde_json::from_slice(bytes).context(DAMAGED)?;
+        // Now, and not when other targets were searched.
+        for entry in &content.targets {
+            entry.checkpoint.parse::<Checkpoint>().context(DAMAGED)?;
+        }
+        Ok(content)
     }
 }
 
@@ -67,6 +74,8 @@ struct Entry {
     /// As [`Target::key`](super::target::Target::key) gives it.
     target: String,
     identity: Identity,
+    /// How many places of findings the checkpoint holds.
+    places: usize,
     checkpoint: String,
 }
 
@@ -145,12 +154,20 @@ impl Record {
         &mut self,
         target: &str,
         identity: Identity,
-        checkpoint: &Checkpoint,
+        mut checkpoint: Checkpoint,
     ) -> anyhow::Result<()> {
         self.content.targets.retain(|entry| entry.target != target);
+        let held = self.content.targets.iter().map(|entry| entry.places);
+        let room = Report::MOST_HITS
+            .saturating_sub(held.sum())
+            .max(FEWEST_PLACES);
+        let report = &mut checkpoint.report;
+        report.keys.truncate(room);
+        report.hits.truncate(room);
         self.content.targets.push(Entry {
             target: target.to_owned(),
             identity,
+            places: report.hits.len() + report.keys.len(),
             checkpoint: checkpoint.to_string(),
         });
         self.write()

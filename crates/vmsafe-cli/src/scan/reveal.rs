@@ -73,17 +73,23 @@ impl Reveal {
     /// or end far from it: that is read too.
     fn hex(&mut self, side: &Range<u64>) -> Option<String> {
         let page = PAGE as u64;
-        let from = side.start.saturating_sub(self.blot.longest);
-        let from = from - from % page;
-        let until = side.end.checked_add(self.blot.longest)?;
-        let until = until.checked_next_multiple_of(page)?;
+        let wide = side.start.saturating_sub(self.blot.longest)
+            ..side.end.checked_add(self.blot.longest)?;
+        let from = wide.start - wide.start % page;
+        let until = wide.end.checked_next_multiple_of(page)?;
         let want = usize::try_from(until - from).ok()?;
         let mut room = Zeroizing::new(vec![0; want + PAGE]);
         let skip = room.as_ptr().align_offset(PAGE).min(PAGE);
         let block = room.get_mut(skip..skip + want)?;
         let before = usize::try_from(side.start - from).ok()?;
         let read = self.read(from, block, before);
-        let (start, bytes) = (from + read.start as u64, &block[read]);
+        // What lies beyond does not reach in, and there is a search for each finding.
+        let inside = |at: u64| usize::try_from(at - from).ok();
+        let read = read.start.max(inside(wide.start)?)..read.end.min(inside(wide.end)?);
+        let (start, bytes) = (
+            from + read.start as u64,
+            block.get(read).unwrap_or_default(),
+        );
         let covered = self.blot.covered(start, bytes);
         let shown = (start..).zip(bytes).filter(|(at, _)| side.contains(at));
         let digits = shown.map(|(at, byte)| {

@@ -264,7 +264,7 @@ impl Search<'_> {
         let (Some(record), Some(identity)) = (&mut self.record, subject.identity) else {
             return;
         };
-        let kept = record.keep(&subject.key, identity, &checkpoint());
+        let kept = record.keep(&subject.key, identity, checkpoint());
         let is_first = self.record_failure.is_none();
         if let (Err(error), true) = (&kept, is_first) {
             let note = format!("{error:#}; the scan goes on without");

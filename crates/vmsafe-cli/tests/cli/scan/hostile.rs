@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
+use vmsafe_witness::Report;
 
 use super::media::{compressed, core_dump, swap_header};
 use super::{NEEDLE, Stage, sarif};
@@ -54,6 +55,10 @@ fn told_by(stage: &Stage, format: &str, path: &Path) -> (Vec<u8>, u64) {
     let mut command = vmsafe();
     command.args(["scan", "--needle-file", arg(&stage.needles), arg(path)]);
     command.args(Some(format).filter(|format| !format.is_empty()));
+    told(&mut command)
+}
+
+fn told(command: &mut Command) -> (Vec<u8>, u64) {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
@@ -171,6 +176,24 @@ fn more_findings_than_are_kept_take_little_memory_in_every_format() {
             assert_eq!(sarif::faults_of_log(&log), Vec::<String>::new());
         }
     }
+}
+
+#[test]
+fn the_record_of_many_crowded_targets_takes_little_memory() {
+    let stage = Stage::new();
+    let crowd = crowd(Report::MOST_HITS);
+    let mut command = vmsafe();
+    command.args(["scan", "--json", "--needle-file", arg(&stage.needles)]);
+    command.args(["--resume", arg(&stage.dir.path().join("record"))]);
+    for nth in 0..12 {
+        let path = stage.dir.path().join(nth.to_string());
+        fs::write(&path, &crowd).expect("scratch takes files");
+        command.arg(path);
+    }
+    let (told, peak) = told(&mut command);
+    assert!(peak <= MOST_MEMORY, "{peak} bytes");
+    let json: Value = serde_json::from_slice(&told).expect("JSON");
+    assert_eq!(json["finding_count"], 12 * Report::MOST_HITS);
 }
 
 #[test]

@@ -246,10 +246,15 @@ fn a_scan_of_other_targets_leaves_the_record_of_these() {
 #[test]
 fn a_record_that_is_damaged_or_of_another_version_is_an_error_that_says_what_to_do() {
     let case = Case::new();
+    case.interrupted();
+    let kept = fs::read_to_string(&case.record).unwrap();
+    let broken = kept.replace("position ", "position x");
+    assert_ne!(broken, kept);
     let cases = [
         ("{}", "it is damaged"),
         (r#"{"version":3}"#, "it is damaged"),
         (r#"{"version":2,"salt":7}"#, "by another version of vmsafe"),
+        (&broken, "it is damaged"),
     ];
     for (record, because) in cases {
         fs::write(&case.record, record).unwrap();
