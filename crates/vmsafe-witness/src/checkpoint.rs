@@ -223,7 +223,7 @@ mod tests {
         let mut report = Report {
             covered_bytes: 99,
             hit_count: 8,
-            key_count: 11,
+            key_count: KeyKind::ALL.len() as u64,
             ..Report::default()
         };
         for (nth, form) in (0..).zip(Form::ALL) {
