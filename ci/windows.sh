@@ -64,7 +64,9 @@ not_there=(
     --skip scan::keys::the_primes_of_a_public_key_are_found_as_numbers
     --skip scan::media::compressed_streams_are_searched_by_content
     --skip scan::media::standard_input_is_a_target
+    --skip scan::a_stream_is_needles_or_target_under_any_name
     --skip scan::needles_come_by_descriptor_and_by_standard_input
+    --skip scan::needles_come_from_where_a_descriptor_stands
     --skip scan::reports::a_stream_tells_a_finding_before_the_target_ends
     --skip scan::resume::
     # Files of /proc; holes, which are not asked for; names that Windows refuses.

@@ -8,12 +8,8 @@ mod reports;
 mod resume;
 mod sarif;
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -145,25 +141,9 @@ fn needles_come_by_descriptor_and_by_standard_input() {
 }
 
 #[test]
-fn needles_and_targets_come_by_sockets_and_from_where_a_descriptor_stands() {
+fn needles_come_from_where_a_descriptor_stands() {
     let stage = Stage::new();
     let path = stage.file("leaked", 5000, &[1234]);
-    let sent = |bytes: &[u8]| {
-        let (mut near, far) = UnixStream::pair().expect("sockets");
-        near.write_all(bytes).expect("a socket holds it");
-        Stdio::from(OwnedFd::from(far))
-    };
-    let needles = fs::read(&stage.needles).unwrap();
-    let mut command = vmsafe();
-    command
-        .args(["scan", "--json", arg(&path)])
-        .stdin(sent(&needles));
-    assert_eq!(offsets(&said(&mut command).json()), [1234]);
-    let mut command = vmsafe();
-    command.args(["scan", "--json", "--needle-file", arg(&stage.needles), "-"]);
-    command.stdin(sent(&fs::read(&path).unwrap()));
-    assert_eq!(offsets(&said(&mut command).json()), [1234]);
-
     fs::write(&stage.needles, format!("no needle\ntext:{NEEDLE}\n")).unwrap();
     for how in ["--needle-fd 7", "--needle-file - <&7", "--needle-fd 0 <&7"] {
         let script = format!("read -r line <&7; exec \"$0\" scan --json \"$1\" {how}");
@@ -198,23 +178,6 @@ fn a_stream_is_needles_or_target_under_any_name() {
             "{how}: {said:?}"
         );
     }
-}
-
-#[test]
-fn names_that_are_no_text_are_scanned_and_told_apart() {
-    let stage = Stage::new();
-    let name = |last: u8| stage.dir.path().join(OsStr::from_bytes(&[b'n', last]));
-    let (clean, leaked) = (name(0xfe), name(0xff));
-    fs::write(&clean, "nothing").unwrap();
-    fs::write(&leaked, NEEDLE).unwrap();
-    let mut command = vmsafe();
-    command.args(["scan", "--json", "--needle-file"]);
-    let said = said(command.args([&stage.needles, &clean, &leaked]));
-    assert_eq!(said.code, Some(1), "{said:?}");
-    let json = said.json();
-    assert_eq!(offsets(&json), [0]);
-    let target = json["findings"][0]["target"].as_str().unwrap();
-    assert!(target.ends_with("/n\\xff"), "{target}");
 }
 
 #[test]

@@ -153,7 +153,13 @@ fn private_keys_are_found_unless_they_are_encrypted() {
             assert_eq!(json["verdict"], "clean", "{name}");
             continue;
         }
-        assert_eq!(json["finding_count"], 1, "{name}: {json}");
+        // One of them is a ring with a second key.
+        let count = if name.starts_with("openpgp-ed25519") {
+            2
+        } else {
+            1
+        };
+        assert_eq!(json["finding_count"], count, "{name}: {json}");
         let found = &json["findings"][0];
         assert_eq!(
             (&found["offset"], &found["form"]),

@@ -1,0 +1,68 @@
+//! The utility and what is of Unix alone: sockets, and names of files that are no text.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const NEEDLE: &str = "correct horse battery staple 4711";
+
+/// A folder with a file of needles, and one in which the needle stands at byte 5.
+fn stage() -> TempDir {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    fs::write(dir.path().join("needles"), format!("text:{NEEDLE}\n")).expect("a file");
+    fs::write(dir.path().join("leaked"), format!("key: {NEEDLE}\n")).expect("a file");
+    dir
+}
+
+/// What a scan that finds the needle reports.
+fn found(args: &[&Path], input: Stdio) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vmsafe"));
+    command.args(["scan", "--json"]).args(args).stdin(input);
+    let output = command.output().expect("vmsafe runs");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("a report")
+}
+
+fn offsets(report: &Value) -> Vec<u64> {
+    let findings = report["findings"].as_array().expect("a list of findings");
+    let offset = |found: &Value| found["offset"].as_u64().expect("a number");
+    findings.iter().map(offset).collect()
+}
+
+#[test]
+fn needles_and_targets_come_by_sockets() {
+    let stage = stage();
+    let [needles, leaked] = ["needles", "leaked"].map(|name| stage.path().join(name));
+    let sent = |path: &Path| {
+        let (mut near, far) = UnixStream::pair().expect("sockets");
+        near.write_all(&fs::read(path).expect("a file"))
+            .expect("a socket holds it");
+        Stdio::from(OwnedFd::from(far))
+    };
+    assert_eq!(offsets(&found(&[&leaked], sent(&needles))), [5]);
+    let by_file = [Path::new("--needle-file"), &needles, Path::new("-")];
+    assert_eq!(offsets(&found(&by_file, sent(&leaked))), [5]);
+}
+
+#[test]
+fn names_that_are_no_text_are_scanned_and_told_apart() {
+    let stage = stage();
+    let name = |last: u8| stage.path().join(OsStr::from_bytes(&[b'n', last]));
+    let (clean, leaked) = (name(0xfe), name(0xff));
+    fs::write(&clean, "nothing").expect("a file");
+    fs::write(&leaked, NEEDLE).expect("a file");
+    let needles = stage.path().join("needles");
+    let args = [Path::new("--needle-file"), &needles, &clean, &leaked];
+    let report = found(&args, Stdio::null());
+    assert_eq!(offsets(&report), [0]);
+    let target = report["findings"][0]["target"].as_str().expect("a name");
+    assert!(target.ends_with("/n\\xff"), "{target}");
+}
