@@ -73,6 +73,10 @@ not_there=(
     --skip scan::files_without_a_length_are_read_to_their_end
     --skip scan::media::holes_are_passed_over_and_needles_at_their_borders_are_not
     --skip streams::names_of_files_cannot_drive_the_terminal
+    --skip burn::a_name_is_told_alike_in_each_place_of_a_report
+    # A device that is full; what the system says of a folder.
+    --skip streams::output_that_cannot_be_written_is_code_2
+    --skip streams::a_cause_is_told_once
     # The cache's path, which is wider than the table.
     --skip secrecy::a_scan_of_its_own_needle_file_finds_it_and_does_not_show_it
 )

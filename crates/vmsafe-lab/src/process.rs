@@ -107,19 +107,8 @@ pub const SIGABRT: i32 = 6;
 /// under `nohup`; `None` also where the system has no such signal.
 #[must_use]
 pub fn hangup() -> Option<i32> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    (!ignores(&status, SIGHUP)?).then_some(SIGHUP)
+    os::hangup()
 }
-
-fn ignores(status: &str, signal: i32) -> Option<bool> {
-    let set = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))?;
-    let set = u64::from_str_radix(set.trim(), 16).ok()?;
-    Some(set & (1 << (signal - 1)) != 0)
-}
-
-const SIGHUP: i32 = 1;
 
 /// Ends this process by SIGABRT, as a failed assertion in C does. The calling thread stops here, so
 /// what it holds is in the core as it is now; after a [`kill`] of oneself it may run on meanwhile.
@@ -182,13 +171,6 @@ mod tests {
         assert_eq!((copy == bytes, how), (true, Copied::Whole));
         let (copy, how) = readable_copy(page..2 * page).expect("a pipe");
         assert_eq!((copy.len(), how), (0, Copied::Faulted { after: 0 }));
-    }
-
-    #[test]
-    fn an_ignored_signal_is_told_from_one_that_is_not() {
-        assert_eq!(ignores("SigIgn:\t0000000000001001\n", SIGHUP), Some(true));
-        assert_eq!(ignores("SigIgn:\t0000000000001000\n", SIGHUP), Some(false));
-        assert_eq!(ignores("SigCgt:\t0000000000000001\n", SIGHUP), None);
     }
 
     #[test]

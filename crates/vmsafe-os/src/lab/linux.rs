@@ -20,7 +20,7 @@ pub use foreign::{
 };
 pub use memory::{Process, advise_pageout, copy_memory, drain_page_lists, page_size, read_memory};
 pub use process::{
-    dump_no_core, exit_signal, fork_child, is_alive, is_root, kernel_release, kill,
+    dump_no_core, exit_signal, fork_child, hangup, is_alive, is_root, kernel_release, kill,
     raise_core_limit, spawn_apart, wait,
 };
 

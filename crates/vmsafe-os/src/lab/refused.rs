@@ -76,6 +76,11 @@ pub fn is_root() -> bool {
     false
 }
 
+/// None: the system has no such signal, or nobody here asks for it.
+pub fn hangup() -> Option<i32> {
+    None
+}
+
 /// The system's name; no release is asked for.
 pub fn kernel_release() -> String {
     std::env::consts::OS.to_owned()

@@ -147,6 +147,22 @@ pub(super) fn raw_pid(pid: u32) -> io::Result<Pid> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the id of one process"))
 }
 
+/// The signal of a terminal that goes away, unless this process is to outlive its terminal, as
+/// under `nohup`, or `/proc` does not tell; `None` also where the system has no such signal.
+#[must_use]
+pub fn hangup() -> Option<i32> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    (!ignores(&status, libc::SIGHUP)?).then_some(libc::SIGHUP)
+}
+
+fn ignores(status: &str, signal: i32) -> Option<bool> {
+    let set = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let set = u64::from_str_radix(set.trim(), 16).ok()?;
+    Some(set & (1 << (signal - 1)) != 0)
+}
+
 /// The first descriptor behind the standard streams.
 const FIRST_OTHER: libc::c_uint = 3;
 
@@ -156,6 +172,19 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    #[test]
+    fn an_ignored_signal_is_told_from_one_that_is_not() {
+        assert_eq!(
+            ignores("SigIgn:\t0000000000001001\n", libc::SIGHUP),
+            Some(true)
+        );
+        assert_eq!(
+            ignores("SigIgn:\t0000000000001000\n", libc::SIGHUP),
+            Some(false)
+        );
+        assert_eq!(ignores("SigCgt:\t0000000000000001\n", libc::SIGHUP), None);
+    }
 
     #[test]
     fn a_thread_apart_shares_no_file_with_the_others() {
