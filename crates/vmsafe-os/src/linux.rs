@@ -6,7 +6,7 @@ pub(crate) mod heir;
 mod limits;
 pub(crate) mod memory;
 pub(crate) mod place;
-mod record;
+pub(crate) mod record;
 #[path = "unix/shared.rs"]
 pub(crate) mod unix;
 

@@ -34,7 +34,7 @@ use vmsafe_os::{Fork, Kernel};
 
 use self::class::GRANULE;
 use self::home::Home;
-use crate::buffer::locked::{self, Locked};
+use crate::buffer::locked;
 use crate::error::Error;
 use crate::grade::Grade;
 use crate::threat::{Demand, Threat};
@@ -124,7 +124,7 @@ impl Options {
         };
         // What the system refuses is told now, not at the first secret, and before there is any
         // heap: its id and its books stay for the rest of the program.
-        let first = self.first_chunk()?;
+        let first = growth::first(self.locked)?;
         let is_forked = self.locked.kernel.around_fork(around_fork::hook())?;
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         let home = Home::new(id, self.locked, self.hardened, canary);
@@ -135,17 +135,6 @@ impl Options {
         }
         cache::enter(home);
         Ok(Heap { home })
-    }
-
-    /// As long as chunks are, or as the quota lets it be.
-    fn first_chunk(self) -> Result<Locked, Error> {
-        let mut len = pool::LEAST;
-        loop {
-            match self.locked.create(len) {
-                Err(Error::LockLimit { .. }) if len > GRANULE => len /= 2,
-                made => return made,
-            }
-        }
     }
 }
 

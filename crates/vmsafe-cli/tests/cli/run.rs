@@ -1,7 +1,7 @@
 //! Runs the utility and takes down what it said.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -47,6 +47,15 @@ pub(crate) fn run<const N: usize>(args: [&str; N]) -> Said {
 
 pub(crate) fn said(command: &mut Command) -> Said {
     Said::from(command.output().expect("the utility runs"))
+}
+
+/// Starts the utility; what it reads is written to the second, and what it says can be waited for.
+pub(crate) fn begun(command: &mut Command) -> (Child, ChildStdin) {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let child = piped.stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("the utility runs");
+    let input = child.stdin.take().expect("piped");
+    (child, input)
 }
 
 /// A directory on the disk that holds the build; `/tmp` may be memory.

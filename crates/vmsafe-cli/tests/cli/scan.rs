@@ -11,12 +11,12 @@ mod sarif;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::run::{Said, arg, run, said, scratch, vmsafe};
+use crate::run::{Said, arg, begun, run, said, scratch, vmsafe};
 
 /// Reads happen in pieces of this size.
 const BLOCK: usize = 512 * 1024;
@@ -335,15 +335,8 @@ fn a_needle_file_that_all_may_read_draws_a_warning() {
 #[test]
 fn an_interrupt_keeps_what_was_found() {
     let stage = Stage::new();
-    let mut child = vmsafe()
-        .args(["scan", "--json", "--needle-file", arg(&stage.needles)])
-        .arg("/dev/stdin")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the utility runs");
-    let mut input = child.stdin.take().expect("piped");
+    let args = ["scan", "--json", "--needle-file", arg(&stage.needles)];
+    let (child, mut input) = begun(vmsafe().args(args).arg("/dev/stdin"));
     let mut block = vec![1; BLOCK];
     block[100..100 + NEEDLE.len()].copy_from_slice(NEEDLE.as_bytes());
     // More than a pipe holds: once it is written, the scan has begun, and listens.

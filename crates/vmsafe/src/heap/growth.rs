@@ -16,11 +16,24 @@
 
 use std::sync::PoisonError;
 
-use super::pool::{Pool, Want};
+use super::class::GRANULE;
+use super::pool::{self, Pool, Want};
 use super::slab::Slab;
 use super::sync::{Mutex, RwLock, RwLockWriteGuard, lock};
-use crate::buffer::locked::Options;
+use crate::buffer::locked::{Locked, Options};
 use crate::error::Error;
+
+/// The first chunk of a heap that is still to be made: as long as chunks are, or as the quota lets
+/// it be.
+pub(super) fn first(options: Options) -> Result<Locked, Error> {
+    let mut len = pool::LEAST;
+    loop {
+        match options.create(len) {
+            Err(Error::LockLimit { .. }) if len > GRANULE => len /= 2,
+            made => return made,
+        }
+    }
+}
 
 /// How chunks are made, and who makes one.
 #[derive(Debug)]

@@ -333,6 +333,20 @@ fn compression_is_seen() {
     }
 }
 
+/// A disk to fill, and where it is mounted; says so where it cannot be had.
+fn disk_of(kind: Scratched, bytes: u64, room: &Room) -> Option<(Scratch, PathBuf)> {
+    match ScratchOptions::new(kind).bytes(bytes).create(room.path()) {
+        Ok(disk) => {
+            let dir = disk.path().canonicalize().unwrap();
+            Some((disk, dir))
+        }
+        Err(error) => {
+            not_run(&error.to_string());
+            None
+        }
+    }
+}
+
 #[test]
 fn a_full_disk_is_an_error_and_not_a_crash() {
     let _alone = alone();
@@ -340,14 +354,9 @@ fn a_full_disk_is_an_error_and_not_a_crash() {
         return;
     }
     let room = Room::new("places-full");
-    let disk = match ScratchOptions::new(Scratched::Ext4)
-        .bytes(16 << 20)
-        .create(room.path())
-    {
-        Ok(disk) => disk,
-        Err(error) => return not_run(&error.to_string()),
+    let Some((disk, dir)) = disk_of(Scratched::Ext4, 16 << 20, &room) else {
+        return;
     };
-    let dir = disk.path().canonicalize().unwrap();
     let path = dir.join("secret");
     let no_space = |made: Result<(), Error>| match made {
         Err(Error::File { refused, .. }) => {
@@ -383,14 +392,9 @@ fn a_full_btrfs_faults_no_store() {
         return;
     }
     let room = Room::new("places-full-btrfs");
-    let disk = match ScratchOptions::new(Scratched::Btrfs)
-        .bytes(128 << 20)
-        .create(room.path())
-    {
-        Ok(disk) => disk,
-        Err(error) => return not_run(&error.to_string()),
+    let Some((disk, dir)) = disk_of(Scratched::Btrfs, 128 << 20, &room) else {
+        return;
     };
-    let dir = disk.path().canonicalize().unwrap();
     let confined = |name| Confined::create(dir.join(name), 4 << 20).unwrap();
     let (mut stored, mut burned) = (confined("stored"), confined("burned"));
     let mut evaporating = Evaporating::create_in(&dir, 100).unwrap();

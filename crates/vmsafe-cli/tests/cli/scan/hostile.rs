@@ -10,7 +10,7 @@ use vmsafe_witness::Report;
 
 use super::media::{compressed, core_dump, swap_header};
 use super::{NEEDLE, Stage, sarif};
-use crate::run::{Said, arg, vmsafe};
+use crate::run::{Said, arg, begun, vmsafe};
 
 const MOST_MEMORY: u64 = 64 << 20;
 /// More than a pipe holds.
@@ -19,15 +19,9 @@ const BLOCK: usize = 2 << 20;
 /// Scans `path`, and then standard input, which waits: by then all of `path` was searched. Gives
 /// what was told, and the most memory that it took, in bytes.
 fn scan(stage: &Stage, path: &Path) -> (Vec<Value>, u64) {
-    let mut child = vmsafe()
-        .args(["scan", "--jsonl", "--keys", "--encoded", "--needle-file"])
-        .args([arg(&stage.needles), arg(path), "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the utility runs");
-    let mut input = child.stdin.take().expect("piped");
+    let mut command = vmsafe();
+    command.args(["scan", "--jsonl", "--keys", "--encoded", "--needle-file"]);
+    let (child, mut input) = begun(command.args([arg(&stage.needles), arg(path), "-"]));
     input.write_all(&vec![1; BLOCK]).expect("the scan reads");
     let peak = peak_of(&child).expect("a peak");
     drop(input);

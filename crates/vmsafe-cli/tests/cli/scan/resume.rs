@@ -10,7 +10,7 @@ use vmsafe_lab::require_root;
 
 use super::live::Loop;
 use super::{NEEDLE, Stage, offsets};
-use crate::run::{Said, arg, said, vmsafe};
+use crate::run::{Said, arg, begun, said, vmsafe};
 
 /// So many findings that neither a pipe nor the workers hold them: the scan waits for its reader.
 const PLACES: usize = 40_000;
@@ -204,15 +204,10 @@ fn a_record_that_cannot_be_kept_ends_no_scan() {
         fs::create_dir(&dir).unwrap();
         let target = stage.dir.path().join("target");
         fs::write(&target, content).unwrap();
-        let mut child = vmsafe()
-            .args(["scan", "--json", "--needle-file", arg(&stage.needles)])
-            .args(["--resume", arg(&dir.join("record")), "-", arg(&target)])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the utility runs");
-        let mut input = child.stdin.take().expect("piped");
+        let mut command = vmsafe();
+        command.args(["scan", "--json", "--needle-file", arg(&stage.needles)]);
+        command.args(["--resume", arg(&dir.join("record")), "-", arg(&target)]);
+        let (child, mut input) = begun(&mut command);
         // More than a pipe holds: the scan has begun, and with it the record.
         input.write_all(&vec![1; 1 << 20]).expect("the scan reads");
         fs::remove_dir_all(&dir).unwrap();

@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use rustix::process::{Pid, Resource, Rlimit};
 
 use super::check;
+use crate::linux::record;
 
 /// Whether the effective user is root.
 pub fn is_root() -> bool {
@@ -156,10 +157,8 @@ pub fn hangup() -> Option<i32> {
 }
 
 fn ignores(status: &str, signal: i32) -> Option<bool> {
-    let set = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))?;
-    let set = u64::from_str_radix(set.trim(), 16).ok()?;
+    let mut lines = status.lines();
+    let set = lines.find_map(|line| record::number(line.as_bytes(), "SigIgn:", 16))?;
     Some(set & (1 << (signal - 1)) != 0)
 }
 

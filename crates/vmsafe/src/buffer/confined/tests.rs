@@ -253,6 +253,17 @@ fn the_network_is_taken_when_asked_for_by_name() {
     assert!(on(kernel).allow_network().create("/other", 1).is_err());
 }
 
+/// A model whose files lie on ext4, with what the system tells of it.
+fn on_ext4(journals_data: Option<bool>, compresses: Option<bool>) -> &'static Model {
+    let kernel = Model::leak();
+    kernel.mount(FileSystem {
+        journals_data,
+        compresses,
+        ..filesystem(FsKind::Ext, "ext4")
+    });
+    kernel
+}
+
 #[test]
 fn a_journal_or_compression_opens_the_file_grade() {
     for (journals_data, compresses, word) in [
@@ -263,13 +274,7 @@ fn a_journal_or_compression_opens_the_file_grade() {
             "compressed data is written elsewhere than it stood",
         ),
     ] {
-        let (journals_data, compresses) = (Some(journals_data), Some(compresses));
-        let kernel = Model::leak();
-        kernel.mount(FileSystem {
-            journals_data,
-            compresses,
-            ..filesystem(FsKind::Ext, "ext4")
-        });
+        let kernel = on_ext4(Some(journals_data), Some(compresses));
         let buffer = on(kernel).create(PATH, 1).unwrap();
         let expected = format!("open: {word}");
         let verdict = buffer.grade().of(Threat::BackingFile);
@@ -281,12 +286,7 @@ fn a_journal_or_compression_opens_the_file_grade() {
 fn what_the_system_will_not_tell_leaves_the_file_grade_unknown() {
     let sure = Some(false);
     for (journals_data, compresses) in [(None, sure), (sure, None), (sure, sure)] {
-        let kernel = Model::leak();
-        kernel.mount(FileSystem {
-            journals_data,
-            compresses,
-            ..filesystem(FsKind::Ext, "ext4")
-        });
+        let kernel = on_ext4(journals_data, compresses);
         let buffer = on(kernel).create(PATH, 1).unwrap();
         let verdict = buffer.grade().of(Threat::BackingFile).clone();
         let known = journals_data.is_some() && compresses.is_some();
