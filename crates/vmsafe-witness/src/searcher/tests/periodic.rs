@@ -8,6 +8,10 @@ fn repeated(unit: &[u8], len: usize) -> Vec<u8> {
     unit.iter().copied().cycle().take(len).collect()
 }
 
+fn spaced(zeros: usize) -> Vec<u8> {
+    [vec![0; zeros], vec![1]].concat()
+}
+
 /// How often a search asked about a window, and how often it compared further.
 fn cost(needle: &[u8], hay: &[u8]) -> (usize, usize) {
     let searcher = Searcher::with(&needles_of(&[needle]), &encoded());
@@ -21,7 +25,6 @@ fn cost(needle: &[u8], hay: &[u8]) -> (usize, usize) {
 #[test]
 fn what_is_compared_does_not_grow_with_a_needle_that_repeats_itself() {
     const LEN: usize = 1 << 15;
-    let spaced = |zeros: usize| [vec![0; zeros], vec![1]].concat();
     let noise: Vec<u8> = (0..64_u32)
         .map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[1])
         .collect();
@@ -45,12 +48,23 @@ fn what_is_compared_does_not_grow_with_a_needle_that_repeats_itself() {
     }
 }
 
+/// Whether a search of memory full of `beside` tells of `part` what stands there, if anything
+/// must be told.
+fn is_told(searcher: &Searcher, part: &[u8], before: usize, beside: u8) -> bool {
+    let hay = [&vec![beside; before][..], part, &[beside; 40]].concat();
+    let mut is_told = changes(part) < FEWEST_CHANGES;
+    searcher.search(0, &hay, &mut |hit| {
+        is_told |= hit.offset <= before as u64 && hit.end() >= (before + part.len()) as u64;
+    });
+    is_told
+}
+
 /// Parts that each repeat a unit, with some bytes changed.
 fn any_periodic() -> impl Strategy<Value = Vec<u8>> {
     let unit = prop_oneof![
-        vec(0..3_u8, 1..20),
-        vec(any::<u8>(), 2..80),
-        (3..30_usize).prop_map(|zeros| [vec![0; zeros], vec![1]].concat()),
+        2 => vec(0..3_u8, 1..20),
+        1 => vec(any::<u8>(), 2..80),
+        4 => (3..40_usize).prop_map(spaced),
     ];
     let part = (unit, 100..500_usize).prop_map(|(unit, len)| repeated(&unit, len));
     let changes = vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
@@ -66,6 +80,27 @@ fn any_periodic() -> impl Strategy<Value = Vec<u8>> {
         .prop_filter("too simple", |needle| {
             needle.iter().any(|byte| *byte != needle[0])
         })
+}
+
+#[test]
+fn finds_each_part_of_a_needle_of_several_periods() {
+    // Between the periods lie runs of zeros, whose windows are not indexed.
+    for (first, second, third) in [(19, 31, 27), (12, 40, 13), (33, 9, 20)] {
+        let parts = [(first, 400), (second, 60), (third, 300)];
+        let needle = parts.map(|(zeros, len)| repeated(&spaced(zeros), len));
+        let needles = needles_of(&[needle.concat()]);
+        let searcher = Searcher::with(&needles, &encoded());
+        let mut forms = Vec::new();
+        each_form(needles.plain(0), &mut forms);
+        for (form, bytes) in forms {
+            for len in [70, 153] {
+                for (from, part) in bytes.windows(len).enumerate().step_by(9) {
+                    let told = format!("{len} bytes of {form} from {from} of {}", bytes.len());
+                    assert!(is_told(&searcher, part, 0, b'#'), "{told}");
+                }
+            }
+        }
+    }
 }
 
 proptest! {
@@ -105,12 +140,7 @@ proptest! {
         for (form, bytes) in forms {
             let from = from.index(bytes.len() - len.min(bytes.len()) + 1);
             let part = &bytes[from..bytes.len().min(from + len)];
-            let hay = [&vec![beside; before][..], part, &[beside; 40]].concat();
-            let mut is_told = changes(part) < FEWEST_CHANGES;
-            searcher.search(0, &hay, &mut |hit| {
-                is_told |= hit.offset <= before as u64
-                    && hit.end() >= (before + part.len()) as u64;
-            });
+            let is_told = is_told(&searcher, part, before, beside);
             prop_assert!(is_told, "{form} from {from} of {}", bytes.len());
         }
     }
