@@ -20,6 +20,8 @@ mod tests;
 use core::cmp::Reverse;
 use std::collections::HashMap;
 
+use zeroize::Zeroizing;
+
 use crate::keys::{Fingerprint, KeyHit, KeyKind};
 
 pub(crate) use public::public_modulus;
@@ -49,6 +51,12 @@ impl Recognised {
             // Some forms write a number as long as it can become, and some as short as it is.
             fingerprint: Fingerprint::of(strip(identity)),
         }
+    }
+
+    /// As [`Self::new`], where the lowest byte of a number comes first that elsewhere is the last.
+    fn lowest_byte_first(len: usize, kind: KeyKind, identity: &[u8]) -> Self {
+        let number: Zeroizing<Vec<u8>> = Zeroizing::new(identity.iter().rev().copied().collect());
+        Self::new(len, kind, &number)
     }
 }
 
@@ -99,6 +107,8 @@ fn recognise(hay: &[u8], format: Format, at: usize) -> Vec<(usize, Recognised)> 
         Format::OpenSsh => openssh::recognise(&hay[at..]).map(here),
         Format::OpenPgpExponent => openpgp::around_exponent(hay, at),
         Format::OpenPgpCurve => openpgp::around_curve(hay, at),
+        Format::OpenPgpAlgorithm => openpgp::around_algorithm(hay, at),
+        Format::OpenPgpStart => openpgp::at_start(hay, at),
         Format::Expression => expression::recognise(hay, at).map(here),
         Format::Age => age::recognise(&hay[at..]).map(here),
     };

@@ -1,7 +1,5 @@
 //! Private keys in DER: PKCS #1 (RSA), the like for DSA, SEC 1 (EC) and PKCS #8 (any).
 
-use zeroize::Zeroizing;
-
 use super::Recognised;
 use super::residue::{is_product, strip};
 use crate::keys::KeyKind;
@@ -23,12 +21,11 @@ pub(super) fn recognise(bytes: &[u8]) -> Option<Recognised> {
     let (kind, identity) = pkcs1(content)
         .or_else(|| sec1(content))
         .or_else(|| pkcs8(content))?;
-    if kind == KeyKind::X25519 {
-        // Its lowest byte comes first here, and last wherever else it is a number.
-        let number: Vec<u8> = identity.iter().rev().copied().collect();
-        return Some(Recognised::new(len, kind, &Zeroizing::new(number)));
-    }
-    Some(Recognised::new(len, kind, identity))
+    Some(if kind == KeyKind::X25519 {
+        Recognised::lowest_byte_first(len, kind, identity)
+    } else {
+        Recognised::new(len, kind, identity)
+    })
 }
 
 type Key<'a> = (KeyKind, &'a [u8]);
@@ -68,7 +65,7 @@ pub(super) fn rsa<'a>(n: &'a [u8], primes: &[&[u8]]) -> Option<Key<'a>> {
 /// Whether these are of the sizes that DSA knows.
 pub(super) fn is_dsa(p: &[u8], q: &[u8], y: &[u8], x: &[u8]) -> bool {
     matches!(q.len(), 20 | 28 | 32)
-        && matches!(p.len(), 128 | 256 | 384)
+        && matches!(p.len(), 128 | 192 | 256 | 384)
         && y.len() <= p.len()
         && (8..=q.len()).contains(&x.len())
 }

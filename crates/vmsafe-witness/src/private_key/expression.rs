@@ -7,14 +7,14 @@
 //! ```
 //!
 //! `gpg-agent` leaves the second kind behind, and keeps keys in files as the third. An RSA key is
-//! read from its modulus on, one of a curve from its public point on; what stands before these
-//! names the algorithm only.
+//! read from its modulus on, one of DSA or ElGamal from its prime, one of a curve from its public
+//! point on; what stands before these names the algorithm only.
 
 use base16ct::mixed;
 use zeroize::Zeroizing;
 
 use super::Recognised;
-use super::der::{rsa, varied};
+use super::der::{SHORTEST_MODULUS, is_dsa, rsa, varied};
 use super::residue::strip;
 use crate::keys::KeyKind;
 
@@ -46,6 +46,7 @@ fn from_numbers(bytes: &[u8], is_montgomery: bool) -> Option<Recognised> {
     let mut reader = Reader { bytes };
     let (kind, identity) = match bytes.get(IN_FILE.len()..IN_MEMORY.len() + 1)? {
         [b'n', _] | [_, b'n'] => rsa_from_modulus(&mut reader)?,
+        [b'p', _] | [_, b'p'] => from_prime(&mut reader)?,
         [b'q', _] | [_, b'q'] => curve_from_point(&mut reader, is_montgomery)?,
         _ => return None,
     };
@@ -64,7 +65,22 @@ fn rsa_from_modulus<'a>(reader: &mut Reader<'a>) -> Option<(KeyKind, &'a [u8])> 
     rsa(n, &[p, q])
 }
 
-/// A point is 0x40 and a coordinate on Edwards's and Montgomery's curves, else 4 and both.
+/// DSA has a second prime, ElGamal has not.
+fn from_prime<'a>(reader: &mut Reader<'a>) -> Option<(KeyKind, &'a [u8])> {
+    let p = strip(reader.number(b'p')?);
+    let q = reader.number(b'q').map(strip);
+    reader.number(b'g')?;
+    let y = strip(reader.number(b'y')?);
+    let x = strip(reader.number(b'x')?);
+    match q {
+        Some(q) => is_dsa(p, q, y, x).then_some((KeyKind::Dsa, x)),
+        None => (p.len() >= SHORTEST_MODULUS && (8..=p.len()).contains(&x.len()))
+            .then_some((KeyKind::ElGamal, x)),
+    }
+}
+
+/// A point is 0x40 and a coordinate on Edwards's and Montgomery's shorter curves, a coordinate
+/// alone on the longer ones, else 4 and both.
 fn curve_from_point<'a>(
     reader: &mut Reader<'a>,
     is_montgomery: bool,
@@ -75,6 +91,8 @@ fn curve_from_point<'a>(
     let kind = match (point.first()?, point.len()) {
         (0x40, 33) if scalar.len() <= 33 && is_montgomery => KeyKind::X25519,
         (0x40, 33) if scalar.len() <= 33 => KeyKind::Ed25519,
+        (_, 56) if scalar.len() == 56 => KeyKind::X448,
+        (_, 57) if scalar.len() == 57 => KeyKind::Ed448,
         // A coordinate and its like, of 160 to 576 bits.
         (4, 41..=145) if point.len() % 2 == 1 && secret.len() <= point.len() / 2 => KeyKind::Ec,
         _ => return None,
@@ -89,7 +107,7 @@ fn from_text(bytes: &[u8]) -> Option<Recognised> {
         bytes: &bytes[AS_TEXT.len()..bytes.len().min(super::OVERLAP)],
     };
     text.sign(b'(')?;
-    if !matches!(text.word()?, b"rsa" | b"ecc") {
+    if !matches!(text.word()?, b"rsa" | b"ecc" | b"dsa" | b"elg") {
         return None;
     }
     let (mut numbers, mut is_montgomery) = (Vec::new(), false);

@@ -1,10 +1,11 @@
 //! The fast part: where in memory could a private key be?
 //!
 //! Each format has a few bytes that every key in it holds. Of each of these two adjacent bytes are
-//! sought, all at once by vector instructions; the others are asked where both stand.
+//! sought, all at once by vector instructions; where both stand, the third is asked about in the
+//! same way; and where all three do, the others.
 
 use pulp::bytemuck::{cast, cast_slice, pod_read_unaligned};
-use pulp::{Arch, NullaryFnOnce, Scalar256b};
+use pulp::{Arch, NullaryFnOnce, Scalar256b, Simd};
 
 use super::nibbles::Nibbles;
 use crate::keys::KeyForm;
@@ -14,8 +15,8 @@ use crate::keys::KeyForm;
 pub(super) struct Marker {
     pub(super) bytes: &'static [u8],
     pub(super) format: Format,
-    /// Which two of the bytes are sought: the rarest that a [`Class`] holds.
-    pair: usize,
+    /// Where the three of the bytes begin that are sought: the rarest that a [`Class`] holds.
+    from: usize,
 }
 
 /// What a marker is a marker of.
@@ -26,6 +27,8 @@ pub(super) enum Format {
     OpenSsh,
     OpenPgpExponent,
     OpenPgpCurve,
+    OpenPgpAlgorithm,
+    OpenPgpStart,
     Expression,
     Age,
 }
@@ -37,22 +40,25 @@ impl Format {
             Self::Der => KeyForm::Der,
             Self::Pem => KeyForm::Pem,
             Self::OpenSsh => KeyForm::OpenSsh,
-            Self::OpenPgpExponent | Self::OpenPgpCurve => KeyForm::OpenPgp,
+            Self::OpenPgpExponent
+            | Self::OpenPgpCurve
+            | Self::OpenPgpAlgorithm
+            | Self::OpenPgpStart => KeyForm::OpenPgp,
             Self::Expression => KeyForm::Expression,
             Self::Age => KeyForm::AgeIdentity,
         }
     }
 }
 
-const fn marker(bytes: &'static [u8], pair: usize, format: Format) -> Marker {
+const fn marker(bytes: &'static [u8], from: usize, format: Format) -> Marker {
     Marker {
         bytes,
         format,
-        pair,
+        from,
     }
 }
 
-const MARKERS: [Marker; 13] = [
+const MARKERS: [Marker; 33] = [
     // The version of a key: an integer of one byte, 0 or 1.
     marker(&[2, 1, 0], 0, Format::Der),
     marker(&[2, 1, 1], 0, Format::Der),
@@ -62,38 +68,67 @@ const MARKERS: [Marker; 13] = [
     // The beginnings of the names of curves.
     marker(&[0x2b, 6, 1, 4, 1], 1, Format::OpenPgpCurve),
     marker(
-        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1],
+        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
         5,
         Format::OpenPgpCurve,
     ),
     marker(&[0x2b, 0x81, 4, 0], 0, Format::OpenPgpCurve),
     marker(&[0x2b, 0x24, 3, 3, 2, 8, 1, 1], 0, Format::OpenPgpCurve),
+    // The algorithm, and how many bits a prime has: ElGamal's and DSA's.
+    marker(&[0x10, 4, 0], 0, Format::OpenPgpAlgorithm),
+    marker(&[0x10, 6, 0], 0, Format::OpenPgpAlgorithm),
+    marker(&[0x10, 8, 0], 0, Format::OpenPgpAlgorithm),
+    marker(&[0x10, 12, 0], 0, Format::OpenPgpAlgorithm),
+    marker(&[0x11, 4, 0], 0, Format::OpenPgpAlgorithm),
+    marker(&[0x11, 6, 0], 0, Format::OpenPgpAlgorithm),
+    marker(&[0x11, 8, 0], 0, Format::OpenPgpAlgorithm),
+    marker(&[0x11, 12, 0], 0, Format::OpenPgpAlgorithm),
+    // Of a packet, or one of a subkey, what it is, how long it is and its version: of Ed25519 or
+    // X25519, of X448, and of Ed448.
+    marker(&[0xc5, 73, 4], 0, Format::OpenPgpStart),
+    marker(&[0xc5, 121, 4], 0, Format::OpenPgpStart),
+    marker(&[0xc5, 123, 4], 0, Format::OpenPgpStart),
+    marker(&[0xc5, 75, 6], 0, Format::OpenPgpStart),
+    marker(&[0xc5, 123, 6], 0, Format::OpenPgpStart),
+    marker(&[0xc5, 125, 6], 0, Format::OpenPgpStart),
+    marker(&[0xc7, 73, 4], 0, Format::OpenPgpStart),
+    marker(&[0xc7, 121, 4], 0, Format::OpenPgpStart),
+    marker(&[0xc7, 123, 4], 0, Format::OpenPgpStart),
+    marker(&[0xc7, 75, 6], 0, Format::OpenPgpStart),
+    marker(&[0xc7, 123, 6], 0, Format::OpenPgpStart),
+    marker(&[0xc7, 125, 6], 0, Format::OpenPgpStart),
     marker(super::expression::IN_MEMORY, 0, Format::Expression),
-    marker(super::expression::IN_FILE, 1, Format::Expression),
+    marker(super::expression::IN_FILE, 0, Format::Expression),
     marker(super::expression::AS_TEXT, 8, Format::Expression),
     marker(super::age::PREFIX, 10, Format::Age),
 ];
 
-/// Pairs of one of the first bytes and one of the second.
+/// Pairs of one of the first bytes and one of the second, before one of the third.
 struct Class {
     firsts: &'static [u8],
     seconds: &'static [u8],
+    thirds: &'static [u8],
 }
 
-const fn class(firsts: &'static [u8], seconds: &'static [u8]) -> Class {
-    Class { firsts, seconds }
+const fn class(firsts: &'static [u8], seconds: &'static [u8], thirds: &'static [u8]) -> Class {
+    Class {
+        firsts,
+        seconds,
+        thirds,
+    }
 }
 
-/// All pairs of the markers. The bytes of a class agree in one of their halves, so that the tables
-/// hold no other pair.
-const CLASSES: [Class; 7] = [
-    class(&[2, 3, 6], &[1]),
-    class(&[0x11], &[1]),
-    class(&[0x2b], &[0x81]),
-    class(&[0x2b], &[0x24]),
-    class(b"1", b":"),
-    class(b"-", b"B"),
-    class(b"-", b"Kk"),
+/// What is sought of the markers. Most pairs of a class agree in one of their halves, so that the
+/// tables hold no other; the others are rare.
+const CLASSES: [Class; 8] = [
+    class(&[2, 3, 6], &[1], &[0, 1, 4, 7]),
+    class(&[0x11], &[1], &[0]),
+    class(&[0x10, 0x11], &[4, 6, 8, 12], &[0]),
+    class(&[0xc5, 0xc7], &[73, 75, 121, 123, 125], &[4, 6]),
+    class(&[0x2b], &[0x81, 0x24], &[3, 4]),
+    class(b"(", b"1", b":"),
+    class(b"-", b"B", b"E"),
+    class(b"-", b"Kk", b"Ee"),
 ];
 
 /// A bit for each class that a byte may belong to, by its lower and by its upper four bits.
@@ -102,18 +137,23 @@ struct Tables {
     upper: [u8; 16],
 }
 
-const FIRST: Tables = tables(true);
-const SECOND: Tables = tables(false);
+const FIRST: Tables = tables(0);
+const SECOND: Tables = tables(1);
+const THIRD: Tables = tables(2);
 
-const fn tables(first: bool) -> Tables {
+const fn tables(place: usize) -> Tables {
     let mut tables = Tables {
         lower: [0; 16],
         upper: [0; 16],
     };
     let mut number = 0;
     while number < CLASSES.len() {
-        let Class { firsts, seconds } = CLASSES[number];
-        let bytes = if first { firsts } else { seconds };
+        let Class {
+            firsts,
+            seconds,
+            thirds,
+        } = CLASSES[number];
+        let bytes = [firsts, seconds, thirds][place];
         let mut nth = 0;
         while nth < bytes.len() {
             tables.lower[(bytes[nth] & 15) as usize] |= 1 << number;
@@ -139,7 +179,7 @@ impl Tables {
 
 /// The bytes that are tested before the first branch: pairs begin in them.
 const STEP: usize = 128;
-type Step = [u8; STEP + 1];
+type Step = [u8; STEP + 2];
 
 /// Calls `found` with each marker and the place where it begins.
 pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Marker, usize)) {
@@ -168,7 +208,7 @@ fn ask(hay: &[u8], at: usize, found: &mut dyn FnMut(&'static Marker, usize)) {
     let markers: &'static [Marker; MARKERS.len()] = &MARKERS;
     for (marker, sought) in markers.iter().zip(PAIRS) {
         if pair == sought
-            && let Some(start) = at.checked_sub(marker.pair)
+            && let Some(start) = at.checked_sub(marker.from)
             && hay[start..].starts_with(marker.bytes)
         {
             found(marker, start);
@@ -181,8 +221,8 @@ const PAIRS: [u16; MARKERS.len()] = {
     let mut pairs = [0; MARKERS.len()];
     let mut nth = 0;
     while nth < pairs.len() {
-        let Marker { bytes, pair, .. } = MARKERS[nth];
-        pairs[nth] = u16::from_ne_bytes([bytes[pair], bytes[pair + 1]]);
+        let Marker { bytes, from, .. } = MARKERS[nth];
+        pairs[nth] = u16::from_ne_bytes([bytes[from], bytes[from + 1]]);
         nth += 1;
     }
     pairs
@@ -230,7 +270,9 @@ impl<S: Nibbles> NullaryFnOnce for Next<'_, S> {
         while let Some(step) = self.hay[at..].first_chunk() {
             if has_pair(self.simd, step) {
                 let places = places(self.simd, step);
-                return Passed { at, places };
+                if places != [0; STEP / 8] {
+                    return Passed { at, places };
+                }
             }
             at += STEP;
         }
@@ -244,7 +286,7 @@ impl<S: Nibbles> NullaryFnOnce for Next<'_, S> {
 fn has_pair<S: Nibbles>(simd: S, step: &Step) -> bool {
     let mut any = simd.splat_u8s(0);
     for at in (0..STEP).step_by(S::U8_LANES) {
-        any = simd.or_u8s(any, classes(simd, &step[at..]));
+        any = simd.or_u8s(any, pairs(simd, &step[at..]));
     }
     let any: [S::u64s; 1] = [cast(any)];
     cast_slice(&any)
@@ -257,7 +299,9 @@ fn has_pair<S: Nibbles>(simd: S, step: &Step) -> bool {
 fn places<S: Nibbles>(simd: S, step: &Step) -> [u64; STEP / 8] {
     let mut all = [0; STEP / 8];
     for (nth, places) in all.chunks_exact_mut(S::U64_LANES).enumerate() {
-        let classes: S::u64s = cast(classes(simd, &step[nth * S::U8_LANES..]));
+        let bytes = &step[nth * S::U8_LANES..];
+        let thirds = THIRD.classes(simd, load::<S>(&bytes[2..]));
+        let classes: S::u64s = cast(simd.and_u8s(pairs(simd, bytes), thirds));
         places.copy_from_slice(cast_slice(&[classes]));
     }
     all
@@ -265,12 +309,16 @@ fn places<S: Nibbles>(simd: S, step: &Step) -> [u64; STEP / 8] {
 
 /// The classes of the pairs that begin in the first bytes, as many as a vector holds.
 #[inline(always)]
-fn classes<S: Nibbles>(simd: S, bytes: &[u8]) -> S::u8s {
-    // They are read as words: single bytes the compiler would put together one by one.
-    let first = pod_read_unaligned(&bytes[..S::U8_LANES]);
-    let second = pod_read_unaligned(&bytes[1..=S::U8_LANES]);
-    let first = FIRST.classes(simd, first);
-    simd.and_u8s(first, SECOND.classes(simd, second))
+fn pairs<S: Nibbles>(simd: S, bytes: &[u8]) -> S::u8s {
+    let first = FIRST.classes(simd, load::<S>(bytes));
+    simd.and_u8s(first, SECOND.classes(simd, load::<S>(&bytes[1..])))
+}
+
+/// As many bytes as a vector holds, read as words: single bytes the compiler would put together one
+/// by one.
+#[inline(always)]
+fn load<S: Simd>(bytes: &[u8]) -> S::u64s {
+    pod_read_unaligned(&bytes[..S::U8_LANES])
 }
 
 #[cfg(test)]
@@ -301,37 +349,49 @@ mod tests {
     }
 
     #[test]
-    fn a_class_is_of_the_pairs_of_markers_alone() {
-        let mut pairs = Vec::new();
-        for first in 0..=0xff {
-            for second in 0..=0xff {
-                let mut hay = [0xee; STEP + 1];
-                hay[40..42].copy_from_slice(&[first, second]);
-                if next(&hay, 0).at == 0 && next(&hay, 0).places != [u64::MAX; STEP / 8] {
-                    pairs.push(u16::from_ne_bytes([first, second]));
+    fn what_passes_is_of_markers_or_rare() {
+        let passes = |sought: [u8; 3]| {
+            let mut hay = [0xee; STEP + 2];
+            hay[40..43].copy_from_slice(&sought);
+            let found = next(&hay, 0);
+            found.at == 0 && found.places != [u64::MAX; STEP / 8]
+        };
+        let mut of_markers = 0;
+        let mut others = Vec::new();
+        for pair in 0..=u16::MAX {
+            let [first, second] = pair.to_be_bytes();
+            let passing = (0..=0xff).filter(|third| passes([first, second, *third]));
+            for sought in passing.map(|third| [first, second, third]) {
+                let is_sought = |marker: &Marker| marker.bytes[marker.from..].starts_with(&sought);
+                if MARKERS.iter().any(is_sought) {
+                    of_markers += 1;
+                } else {
+                    others.push(sought);
                 }
             }
         }
-        let mut sought = PAIRS.to_vec();
-        for list in [&mut pairs, &mut sought] {
-            list.sort_unstable();
-            list.dedup();
-        }
-        assert_eq!(pairs, sought);
+        let mut sought: Vec<&[u8]> = MARKERS
+            .iter()
+            .map(|marker| &marker.bytes[marker.from..marker.from + 3])
+            .collect();
+        sought.sort_unstable();
+        sought.dedup();
+        assert_eq!(of_markers, sought.len());
+        assert!(others.len() <= 40, "{others:02x?}");
     }
 
     #[test]
     fn all_vectors_find_the_same_places() {
         let mut masks = crate::masked::MaskStream::new(2);
         // Bytes of few values: pairs are frequent.
-        let values = [1, 2, 3, 6, 0x11, 0x2b, 0x81, b'-', b'B', b'1', b':', 0];
+        let values = [0, 1, 2, 3, 4, 6, 0x11, 0x2b, 0x81, b'-', b'B', b'E'];
         let random = (0..2500).flat_map(|_| masks.next_word().to_le_bytes());
         let hay: Vec<u8> = random
             .map(|byte| values[usize::from(byte) % values.len()])
             .collect();
         let mut at = 0;
         let mut count = 0;
-        while at + STEP < hay.len() {
+        while at + STEP + 1 < hay.len() {
             let found = next(&hay, at);
             let simd = Scalar256b;
             assert_eq!(
@@ -358,6 +418,6 @@ mod tests {
             count += bytes.filter(|classes| *classes != 0).count();
             at = found.at + STEP;
         }
-        assert!(count > 400, "{count}");
+        assert!(count > 200, "{count}");
     }
 }

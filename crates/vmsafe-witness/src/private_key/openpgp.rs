@@ -1,18 +1,26 @@
-//! Secret-key and secret-subkey packets of OpenPGP, version 4, without a passphrase.
+//! Secret-key and secret-subkey packets of OpenPGP without a passphrase, of the versions 4 to 6.
 //!
 //! ```text
-//! header | 4 | time (4) | algorithm | public part | 0 | secret part | sum (2)
+//! header | 4 | time (4) | algorithm         | public part | 0            | secret part | sum (2)
+//! header | 5 | time (4) | algorithm | count | public part | 0, 0 | count | secret part | sum (2)
+//! header | 6 | time (4) | algorithm | count | public part | 0            | secret part
 //! ```
+//!
+//! The fifth is GnuPG's own (draft-koch-librepgp), the sixth that of RFC 9580. A count has four
+//! bytes.
 
-use memchr::memchr_iter;
+use memchr::memchr3_iter;
 
 use super::Recognised;
-use super::der::{SHORTEST_MODULUS, is_dsa, rsa};
+use super::der::{SHORTEST_MODULUS, is_dsa, rsa, varied};
 use crate::keys::KeyKind;
 
-const VERSION: u8 = 4;
-/// Version, time, algorithm and the length in bits stand before a modulus.
-const PUBLIC: usize = 8;
+/// Version, time and algorithm.
+const START: usize = 6;
+/// The number of the algorithm is the last of these.
+const ALGORITHM: usize = START - 1;
+/// Before a number stands how long it is.
+const BITS: usize = 2;
 /// Of 8192 bits.
 const LONGEST_MODULUS: usize = 1024;
 
@@ -40,41 +48,66 @@ pub(super) fn keys(bytes: &[u8]) -> impl Iterator<Item = (usize, Recognised)> {
 fn recognise(bytes: &[u8]) -> Option<Recognised> {
     let header = Header::at_start(bytes).filter(Header::is_of_key)?;
     let end = header.end()?;
-    let (kind, identity) = read_body(bytes.get(header.len..end)?)?;
-    Some(Recognised::new(end, kind, identity))
+    let key = read_body(bytes.get(header.len..end)?)?;
+    Some(Recognised { len: end, ..key })
 }
 
 /// The key packet in whose modulus the exponent at `at` follows.
 pub(super) fn around_exponent(hay: &[u8], at: usize) -> Option<(usize, Recognised)> {
-    let bodies = at.saturating_sub(LONGEST_MODULUS + PUBLIC)
-        ..at.saturating_sub(SHORTEST_MODULUS + PUBLIC - 1);
-    // The version that a body begins with is rare, where lengths to try are many.
-    memchr_iter(VERSION, &hay[bodies.clone()]).find_map(|nth| {
+    let bodies = at.saturating_sub(LONGEST_MODULUS + BITS + START + COUNT)
+        ..at.saturating_sub(SHORTEST_MODULUS + BITS + START + COUNT - 1);
+    // The versions that a body begins with are rare, where lengths to try are many.
+    memchr3_iter(4, 5, 6, &hay[bodies.clone()]).find_map(|nth| {
         let body = bodies.start + nth;
-        let bits_at = body + PUBLIC - 2;
-        let bits = usize::from(u16::from_be_bytes([hay[bits_at], hay[bits_at + 1]]));
-        (body + PUBLIC + bits.div_ceil(8) == at)
+        let modulus = body + public_at(hay[body])? + BITS;
+        let bits = usize::from(u16::from_be_bytes([hay[modulus - 2], hay[modulus - 1]]));
+        (modulus + bits.div_ceil(8) == at)
             .then(|| with_body_at(hay, body))
             .flatten()
     })
 }
 
-/// The key packet whose curve is named at `at`.
+/// The key packet whose curve is named at `at`, behind the length of the name.
 pub(super) fn around_curve(hay: &[u8], at: usize) -> Option<(usize, Recognised)> {
-    with_body_at(hay, at.checked_sub(7)?)
+    [START, START + COUNT].iter().find_map(|public| {
+        let body = at.checked_sub(public + 1)?;
+        (public_at(*hay.get(body)?)? == *public)
+            .then(|| with_body_at(hay, body))
+            .flatten()
+    })
+}
+
+/// The key packet whose algorithm is told at `at`.
+pub(super) fn around_algorithm(hay: &[u8], at: usize) -> Option<(usize, Recognised)> {
+    with_body_at(hay, at.checked_sub(ALGORITHM)?)
+}
+
+/// The key packet that begins at `at`.
+pub(super) fn at_start(hay: &[u8], at: usize) -> Option<(usize, Recognised)> {
+    Some((at, recognise(&hay[at..])?))
 }
 
 /// The packet whose body, behind one of the possible headers, begins at `body`.
 fn with_body_at(hay: &[u8], body: usize) -> Option<(usize, Recognised)> {
-    if *hay.get(body)? != VERSION {
-        return None;
-    }
+    public_at(*hay.get(body)?)?;
     [2, 3, 5, 6].iter().find_map(|&header| {
         let start = body.checked_sub(header)?;
         let is_this = |found: &Header| found.len == header;
         Header::at_start(&hay[start..]).filter(is_this)?;
         Some((start, recognise(&hay[start..])?))
     })
+}
+
+/// A count of bytes in four bytes.
+const COUNT: usize = 4;
+
+/// Where in a body of this version the public part begins, if we know the version.
+fn public_at(version: u8) -> Option<usize> {
+    match version {
+        4 => Some(START),
+        5 | 6 => Some(START + COUNT),
+        _ => None,
+    }
 }
 
 /// What a packet begins with.
@@ -125,22 +158,38 @@ impl Header {
     }
 }
 
-/// The kind of key, and what tells it from others.
-fn read_body(body: &[u8]) -> Option<(KeyKind, &[u8])> {
-    let [VERSION, _, _, _, _, algorithm, rest @ ..] = body else {
-        return None;
-    };
+/// The key of a packet with this body.
+fn read_body(body: &[u8]) -> Option<Recognised> {
+    let version = *body.first()?;
+    let (start, rest) = body.split_at_checked(public_at(version)?)?;
     let mut reader = Reader { bytes: rest };
-    let public = Public::read(*algorithm, &mut reader)?;
-    // Anything but 0 says that the rest is encrypted.
-    let secret = reader.bytes.strip_prefix(&[0])?;
-    let (secret, sum) = secret.split_last_chunk::<2>()?;
-    let mut reader = Reader { bytes: secret };
+    let public = Public::read(start[ALGORITHM], &mut reader)?;
+    let len = rest.len() - reader.bytes.len();
+    if let [.., a, b, c, d] = start[START..]
+        && usize::try_from(u32::from_be_bytes([a, b, c, d])) != Ok(len)
+    {
+        return None;
+    }
+    let mut reader = Reader {
+        bytes: open_part(version, reader.bytes)?,
+    };
     let key = public.key(&mut reader)?;
+    reader.bytes.is_empty().then_some(key)
+}
+
+/// The secret part, if it is not encrypted and its sum is right.
+fn open_part(version: u8, bytes: &[u8]) -> Option<&[u8]> {
+    // Anything but 0 says that the rest is encrypted.
+    let rest = bytes.strip_prefix(&[0])?;
+    let rest = match version {
+        // No bytes more tell of an encryption. Programs differ in whether the sum counts.
+        5 => rest.strip_prefix(&[0])?.get(COUNT..)?,
+        6 => return Some(rest),
+        _ => rest,
+    };
+    let (secret, sum) = rest.split_last_chunk::<2>()?;
     let add = |sum: u16, byte: &u8| sum.wrapping_add(u16::from(*byte));
-    let is_whole =
-        reader.bytes.is_empty() && secret.iter().fold(0, add) == u16::from_be_bytes(*sum);
-    is_whole.then_some(key)
+    (secret.iter().fold(0, add) == u16::from_be_bytes(*sum)).then_some(secret)
 }
 
 /// What of a key's public part the secret one is held against.
@@ -156,12 +205,20 @@ enum Public<'a> {
         q: &'a [u8],
         y: &'a [u8],
     },
+    /// Of which the secret is written as a number.
     Curve(KeyKind),
+    /// Of which the secret is written as it is, and as long as the point.
+    Point(KeyKind, &'a [u8]),
 }
 
 impl<'a> Public<'a> {
     fn read(algorithm: u8, reader: &mut Reader<'a>) -> Option<Self> {
+        let mut point = |kind, len| Some(Self::Point(kind, reader.take(len)?));
         Some(match algorithm {
+            25 => point(KeyKind::X25519, 32)?,
+            26 => point(KeyKind::X448, 56)?,
+            27 => point(KeyKind::Ed25519, 32)?,
+            28 => point(KeyKind::Ed448, 57)?,
             1..=3 => {
                 let [n, _e] = reader.numbers()?;
                 Self::Rsa { n }
@@ -177,38 +234,51 @@ impl<'a> Public<'a> {
             18 => {
                 let (curve, _point, _derivation) =
                     (reader.short()?, reader.number()?, reader.short()?);
-                let is_x25519 = matches!(curve, [0x2b, 6, 1, 4, 1, 0x97, ..]);
-                Self::Curve(if is_x25519 {
-                    KeyKind::X25519
-                } else {
-                    KeyKind::Ec
+                Self::Curve(match curve {
+                    [0x2b, 6, 1, 4, 1, 0x97, ..] => KeyKind::X25519,
+                    [0x2b, 0x65, 0x6f] => KeyKind::X448,
+                    _ => KeyKind::Ec,
                 })
             }
-            19 | 22 => {
+            19 => {
                 let (_curve, _point) = (reader.short()?, reader.number()?);
-                Self::Curve(if algorithm == 22 {
-                    KeyKind::Ed25519
-                } else {
-                    KeyKind::Ec
+                Self::Curve(KeyKind::Ec)
+            }
+            22 => {
+                let (curve, _point) = (reader.short()?, reader.number()?);
+                Self::Curve(match curve {
+                    [0x2b, 0x65, 0x71] => KeyKind::Ed448,
+                    _ => KeyKind::Ed25519,
                 })
             }
             _ => return None,
         })
     }
 
-    fn key(self, secret: &mut Reader<'a>) -> Option<(KeyKind, &'a [u8])> {
-        if let Self::Rsa { n } = self {
-            let [_d, p, q, _u] = secret.numbers()?;
-            return rsa(n, &[p, q]);
-        }
-        let x = secret.number().filter(|x| x.len() >= 8)?;
-        let kind = match self {
-            Self::Dsa { p, q, y } => is_dsa(p, q, y, x).then_some(KeyKind::Dsa),
-            Self::ElGamal { p } => (p.len() >= SHORTEST_MODULUS).then_some(KeyKind::ElGamal),
-            Self::Curve(kind) => Some(kind),
-            Self::Rsa { .. } => None,
+    fn key(self, secret: &mut Reader<'a>) -> Option<Recognised> {
+        let (kind, identity) = match self {
+            Self::Rsa { n } => {
+                let [_d, p, q, _u] = secret.numbers()?;
+                rsa(n, &[p, q])?
+            }
+            Self::Point(kind, point) => {
+                let key = secret.take(point.len()).filter(|key| varied(key))?;
+                if kind == KeyKind::X25519 {
+                    return varied(point).then(|| Recognised::lowest_byte_first(0, kind, key));
+                }
+                varied(point).then_some((kind, key))?
+            }
+            Self::Dsa { p, q, y } => {
+                let x = secret.number()?;
+                is_dsa(p, q, y, x).then_some((KeyKind::Dsa, x))?
+            }
+            Self::ElGamal { p } => {
+                let x = secret.number().filter(|x| x.len() >= 8)?;
+                (p.len() >= SHORTEST_MODULUS).then_some((KeyKind::ElGamal, x))?
+            }
+            Self::Curve(kind) => (kind, secret.number().filter(|x| x.len() >= 8)?),
         };
-        Some((kind?, x))
+        Some(Recognised::new(0, kind, identity))
     }
 }
 
@@ -217,14 +287,24 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// So many bytes.
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.bytes.split_at_checked(len)?;
+        self.bytes = rest;
+        Some(taken)
+    }
+
     /// A number: its length in two bytes, in bits, then its bytes.
     fn number(&mut self) -> Option<&'a [u8]> {
         let (bits, rest) = self.bytes.split_first_chunk()?;
         let bits = usize::from(u16::from_be_bytes(*bits));
         let (number, rest) = rest.split_at_checked(bits.div_ceil(8))?;
-        let first = *number.first()?;
-        // The first bit of a number is set, or the length would be wrong.
-        let leading = usize::try_from(first.leading_zeros()).ok()?;
+        // The first bit of a number is set, or the length would be wrong; but GnuPG counts all
+        // bits of a byte of zeros that a scalar begins with.
+        let leading = match *number.first()? {
+            0 => 0,
+            first => usize::try_from(first.leading_zeros()).ok()?,
+        };
         self.bytes = rest;
         (number.len() * 8 - leading == bits).then_some(number)
     }
@@ -239,9 +319,7 @@ impl<'a> Reader<'a> {
 
     /// A length in one byte, then as many bytes.
     fn short(&mut self) -> Option<&'a [u8]> {
-        let (len, rest) = self.bytes.split_first()?;
-        let (content, rest) = rest.split_at_checked(usize::from(*len))?;
-        self.bytes = rest;
-        Some(content)
+        let len = self.take(1)?[0];
+        self.take(len.into())
     }
 }

@@ -1,3 +1,5 @@
+mod packets;
+
 use core::ops::Range;
 use std::fs;
 use std::path::PathBuf;
@@ -133,14 +135,23 @@ fn finds_the_second_key_of_a_ring() {
 
 #[test]
 fn each_open_key_of_a_ring_is_found_as_text_at_its_own_place() {
-    let expected: [(&str, &[KeyKind]); 4] = [
-        ("brainpool", &[KeyKind::Ec]),
-        ("dsa-elgamal", &[KeyKind::Dsa, KeyKind::ElGamal]),
+    use KeyKind::{Dsa, Ec, Ed448, Ed25519, ElGamal, Rsa, X448, X25519};
+    let expected: [(&str, &[KeyKind]); 12] = [
+        ("brainpool", &[Ec]),
+        ("dsa-elgamal", &[Dsa, ElGamal]),
         // The first key of this ring is elsewhere.
-        ("subkey-alone", &[KeyKind::X25519]),
-        ("two-keys", &[KeyKind::Ed25519, KeyKind::X25519]),
+        ("subkey-alone", &[X25519]),
+        ("two-keys", &[Ed25519, X25519]),
+        ("v4-curve25519", &[Ed25519, X25519]),
+        ("v4-curve448", &[Ed448, X448]),
+        ("v5-curve25519", &[Ed25519, X25519]),
+        ("v5-rsa2048", &[Rsa, Rsa]),
+        ("v6-curve25519", &[Ed25519, X25519]),
+        ("v6-curve448", &[Ed448, X448]),
+        ("v6-nistp256", &[Ec, Ec]),
+        ("v6-rsa2048", &[Rsa, Rsa]),
     ];
-    let rings = files("tests/keys/rings");
+    let rings = [files("tests/keys/rings"), files("tests/keys/versions")].concat();
     assert_eq!(rings.len(), expected.len());
     for ((name, ring), (file, kinds)) in rings.iter().zip(expected) {
         assert_eq!(name, file);
@@ -149,14 +160,13 @@ fn each_open_key_of_a_ring_is_found_as_text_at_its_own_place() {
         assert_eq!(found.len(), kinds.len(), "{name}: {found:?}");
         for (key, kind) in found.iter().zip(kinds) {
             assert_eq!((key.kind, key.form), (*kind, KeyForm::Pem), "{name}");
-            // Where no curve is named, text alone tells.
             let same = |other: &&KeyHit| other.fingerprint == key.fingerprint;
             let other = in_bytes.iter().find(same);
-            let has_marker = !matches!(kind, KeyKind::Dsa | KeyKind::ElGamal);
-            assert_eq!(other.is_some(), has_marker, "{name}");
+            assert!(other.is_some(), "{name}: {kind}");
             let text = core::str::from_utf8(&ring[place(key)]).unwrap();
             // Behind the blank line, if the key is the first.
-            let lines = text.rsplit("\n\n").next().unwrap_or(text).lines();
+            let text = text.replace('\r', "");
+            let lines = text.rsplit("\n\n").next().unwrap_or(&text).lines();
             let digits: usize = lines.map(str::len).sum();
             let bytes = other.map_or(digits * 3 / 4, |other| place(other).len());
             assert!(digits.abs_diff(bytes * 4 / 3) <= 2, "{name}");
@@ -213,9 +223,13 @@ fn keys_of_gnupg_are_found_in_the_files_where_it_keeps_them() {
         ("brainpoolp256r1", KeyKind::Ec),
         ("brainpoolp512r1", KeyKind::Ec),
         ("curve25519", KeyKind::X25519),
+        ("dsa", KeyKind::Dsa),
         ("ed25519", KeyKind::Ed25519),
+        ("ed448", KeyKind::Ed448),
+        ("elgamal", KeyKind::ElGamal),
         ("nistp256", KeyKind::Ec),
         ("rsa", KeyKind::Rsa),
+        ("x448", KeyKind::X448),
     ];
     let all = files("tests/keys/expressions");
     assert_eq!(all.len(), expected.len());
