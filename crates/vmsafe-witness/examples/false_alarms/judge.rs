@@ -1,5 +1,7 @@
 //! Asks others about a key: OpenSSL, OpenSSH, GnuPG, age, and the plainest reading of FIPS 197.
 
+mod public;
+
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::process::{Command, Stdio};
@@ -28,26 +30,11 @@ pub(crate) fn accepts(mut file: &File, key: &KeyHit) -> bool {
             let lines: Vec<_> = digits.chunks(70).collect();
             ssh_keygen(&[begin.as_bytes(), &lines.join(&b'\n'), end.as_bytes()].concat())
         }
-        KeyForm::OpenPgp => gpg(&bytes),
-        KeyForm::Expression => expression(&bytes),
+        KeyForm::OpenPgp => gpg(&bytes) || public::packet(&bytes),
+        KeyForm::Expression => public::expression(&bytes),
         KeyForm::AgeIdentity => runs("age-keygen", &["-y"], &[&bytes[..], b"\n"].concat()),
         _ => schedule(key, &bytes),
     }
-}
-
-/// Whether the two numbers that an RSA key as text calls its primes are primes.
-fn expression(key: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(key);
-    let is_prime = |name: &str| {
-        let number = text
-            .split(name)
-            .nth(1)
-            .and_then(|rest| rest.split('#').next());
-        let digits: String = number.unwrap_or_default().split_whitespace().collect();
-        let told = output("openssl", &["prime", "-hex", &digits], b"").unwrap_or_default();
-        told.ends_with(b"is prime\n")
-    };
-    is_prime("(p #") && is_prime("(q #")
 }
 
 fn der(key: &[u8]) -> bool {
@@ -83,7 +70,7 @@ fn packet(text: &str) -> bool {
         let bytes = Base64::decode_vec(&group).unwrap_or_default();
         (0..3).any(|behind| {
             let packet = bytes.get(ahead..bytes.len().saturating_sub(behind));
-            packet.is_some_and(gpg)
+            packet.is_some_and(|packet| gpg(packet) || public::packet(packet))
         })
     })
 }
