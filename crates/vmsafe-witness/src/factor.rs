@@ -168,10 +168,13 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Whether the number at `place` is odd and large enough.
+    /// Whether the number at `place` is odd and large enough, and not one that memory is filled
+    /// with: of primes drawn at random, one in 2^64 begins with the same word twice.
     #[inline]
     fn could_divide(&self, place: &[u8]) -> bool {
-        place[0] & 1 == 1 && word(&place[place.len() - WORD..]) >= self.highest
+        place[0] & 1 == 1
+            && word(&place[place.len() - WORD..]) >= self.highest
+            && word(place) != word(&place[WORD..])
     }
 
     /// Whether the number at `place` divides the modulus.

@@ -99,6 +99,8 @@ pub enum KeyForm {
     /// The same, or an OpenSSH key, as text from `BEGIN` to `END`; or a key of OpenPGP as text: the
     /// first from `BEGIN` to its last digit, each other from its first.
     Pem,
+    /// A file with such a text, written in base64 once more, as Kubernetes keeps it.
+    PemTwice,
     /// The binary format of OpenSSH.
     OpenSsh,
     /// A packet of OpenPGP.
@@ -113,7 +115,7 @@ pub enum KeyForm {
 
 impl KeyForm {
     /// Every form.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Schedule,
         Self::ScheduleSwapped,
         Self::ReversedSchedule,
@@ -122,6 +124,7 @@ impl KeyForm {
         Self::DecryptionScheduleSwapped,
         Self::Der,
         Self::Pem,
+        Self::PemTwice,
         Self::OpenSsh,
         Self::OpenPgp,
         Self::Expression,
@@ -141,6 +144,7 @@ impl KeyForm {
             Self::DecryptionScheduleSwapped => "decryption-schedule-swapped",
             Self::Der => "der",
             Self::Pem => "pem",
+            Self::PemTwice => "pem-in-base64",
             Self::OpenSsh => "openssh",
             Self::OpenPgp => "openpgp",
             Self::Expression => "s-expression",

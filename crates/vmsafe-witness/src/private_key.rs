@@ -16,6 +16,7 @@ mod public;
 mod residue;
 #[cfg(test)]
 mod tests;
+mod twice;
 
 use core::cmp::Reverse;
 use std::collections::HashMap;
@@ -64,8 +65,9 @@ impl Recognised {
 /// PKCS #8, for example) is not told again.
 pub(crate) fn find_private_keys(base_offset: u64, hay: &[u8]) -> Vec<KeyHit> {
     let mut found = Vec::new();
+    let mut read = 0;
     sweep(hay, &mut |marker, at| {
-        let keys = recognise(hay, marker.format, at);
+        let keys = recognise(hay, marker.format, at, &mut read);
         found.extend(keys.into_iter().map(|(start, key)| KeyHit {
             offset: base_offset + start as u64,
             len: key.len as u64,
@@ -87,8 +89,9 @@ pub(crate) fn find_private_keys(base_offset: u64, hay: &[u8]) -> Vec<KeyHit> {
     found
 }
 
-/// The keys that a marker at `at` belongs to, and where each begins.
-fn recognise(hay: &[u8], format: Format, at: usize) -> Vec<(usize, Recognised)> {
+/// The keys that a marker at `at` belongs to, and where each begins. Up to where `read` says, texts
+/// in base64 were read.
+fn recognise(hay: &[u8], format: Format, at: usize, read: &mut usize) -> Vec<(usize, Recognised)> {
     let here = |key: Recognised| (at, key);
     let one = match format {
         Format::Der => {
@@ -99,10 +102,12 @@ fn recognise(hay: &[u8], format: Format, at: usize) -> Vec<(usize, Recognised)> 
             let at_start = |start| Some((start, der::recognise(&hay[start..])?));
             starts.into_iter().find_map(at_start)
         }
-        Format::Pem => {
-            let mut keys = pem::recognise(&hay[at..]);
-            keys.iter_mut().for_each(|(start, _)| *start += at);
-            return keys;
+        Format::Pem => return behind(at, pem::recognise(&hay[at..])),
+        Format::PemTwice if at < *read => None,
+        Format::PemTwice => {
+            let text = twice::read(&hay[at..]);
+            *read = at + text.read;
+            return behind(at, text.keys);
         }
         Format::OpenSsh => openssh::recognise(&hay[at..]).map(here),
         Format::OpenPgpExponent => openpgp::around_exponent(hay, at),
@@ -113,4 +118,10 @@ fn recognise(hay: &[u8], format: Format, at: usize) -> Vec<(usize, Recognised)> 
         Format::Age => age::recognise(&hay[at..]).map(here),
     };
     one.into_iter().collect()
+}
+
+/// Keys that begin so much further on.
+fn behind(at: usize, mut keys: Vec<(usize, Recognised)>) -> Vec<(usize, Recognised)> {
+    keys.iter_mut().for_each(|(start, _)| *start += at);
+    keys
 }

@@ -23,6 +23,7 @@ pub(crate) fn accepts(mut file: &File, key: &KeyHit) -> bool {
     match key.form {
         KeyForm::Der => der(&bytes),
         KeyForm::Pem => pem(&bytes),
+        KeyForm::PemTwice => spells(&String::from_utf8_lossy(&bytes), pem),
         KeyForm::OpenSsh => {
             let begin = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
             let end = "\n-----END OPENSSH PRIVATE KEY-----\n";
@@ -47,7 +48,8 @@ fn pem(bytes: &[u8]) -> bool {
         .replace("\\r", "")
         .replace("\\n", "\n");
     if !text.contains("-----END") {
-        return packet(&text);
+        // A key of a ring of OpenPGP, from its first digit to its last.
+        return spells(&text, |packet| gpg(packet) || public::packet(packet));
     }
     let lines = text.lines().map(|line| format!("{}\n", line.trim()));
     let lines: String = lines.collect();
@@ -58,8 +60,8 @@ fn pem(bytes: &[u8]) -> bool {
     asked(&lines) || asked(&wrapped(&text)) || content(&text).is_some_and(|key| der(&key))
 }
 
-/// A key of a ring of OpenPGP, from its first digit to its last.
-fn packet(text: &str) -> bool {
+/// Whether what a text in base64 spells, from the first digit of it to the last, is accepted.
+fn spells(text: &str, accepts: impl Fn(&[u8]) -> bool) -> bool {
     let lines = text.lines().map(str::trim);
     let is_digits = |line: &&str| !line.contains([':', '-']);
     let digits: String = lines.filter(is_digits).collect();
@@ -69,8 +71,8 @@ fn packet(text: &str) -> bool {
         group.extend(std::iter::repeat_n('A', group.len().wrapping_neg() % 4));
         let bytes = Base64::decode_vec(&group).unwrap_or_default();
         (0..3).any(|behind| {
-            let packet = bytes.get(ahead..bytes.len().saturating_sub(behind));
-            packet.is_some_and(|packet| gpg(packet) || public::packet(packet))
+            let key = bytes.get(ahead..bytes.len().saturating_sub(behind));
+            key.is_some_and(&accepts)
         })
     })
 }

@@ -1,5 +1,7 @@
 //! Private keys between `-----BEGIN …-----` and `-----END …-----`.
 
+use core::ops::Range;
+
 use base64ct::{Base64Unpadded, Encoding};
 use memchr::memmem;
 use zeroize::Zeroizing;
@@ -77,24 +79,55 @@ fn ring(bytes: &[u8], label: &[u8]) -> Option<Vec<(usize, Recognised)>> {
     let body = &body[..dashes(body).unwrap_or(body.len())];
     let text = behind_headers(body);
     let text_start = body_start(label) + body.len() - text.len();
-    let mut places = Vec::new();
-    let mut digits = Zeroizing::new(Vec::with_capacity(text.len() + GROUP));
-    for (place, digit) in (Digits { text, at: 0 }).map_while(|digit| digit) {
-        places.push(place);
-        digits.push(digit);
-    }
-    // Where the block is cut, a group of four digits may be too: what is added belongs to no key.
-    let whole = digits.len().next_multiple_of(GROUP);
-    digits.resize(whole, b'A');
-    let packets = decode_digits(&digits)?;
-    let place = |(start, key): (usize, Recognised)| {
-        let first = text_start + places.get(start * GROUP / 3)?;
-        let last = text_start + places.get(((start + key.len) * GROUP).div_ceil(3) - 1)?;
-        let first = if start == 0 { 0 } else { first };
-        let len = last + 1 - first;
+    let decoded = Decoded::of(text)?;
+    let keys = openpgp::keys(&decoded.bytes).filter_map(|(start, key)| {
+        let place = decoded.place(start..start + key.len)?;
+        let first = if start == 0 {
+            0
+        } else {
+            text_start + place.start
+        };
+        let len = text_start + place.end - first;
         Some((first, Recognised { len, ..key }))
-    };
-    Some(openpgp::keys(&packets).filter_map(place).collect())
+    });
+    Some(keys.collect())
+}
+
+/// What the digits that a text begins with stand for.
+pub(super) struct Decoded {
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    /// Where each digit stands.
+    places: Vec<usize>,
+}
+
+impl Decoded {
+    /// None if these are no whole bytes.
+    pub(super) fn of(text: &[u8]) -> Option<Self> {
+        let mut places = Vec::new();
+        let mut digits = Zeroizing::new(Vec::with_capacity(text.len() + GROUP));
+        for (place, digit) in (Digits { text, at: 0 }).map_while(|digit| digit) {
+            places.push(place);
+            digits.push(digit);
+        }
+        // Where the text is cut, a group of four digits may be too: what is added belongs to no
+        // key.
+        let whole = digits.len().next_multiple_of(GROUP);
+        digits.resize(whole, b'A');
+        let bytes = decode_digits(&digits)?;
+        Some(Self { bytes, places })
+    }
+
+    /// Where the last digit ends.
+    pub(super) fn end(&self) -> usize {
+        self.places.last().map_or(0, |last| last + 1)
+    }
+
+    /// From the first digit of these bytes to the last.
+    pub(super) fn place(&self, bytes: Range<usize>) -> Option<Range<usize>> {
+        let first = self.places.get(bytes.start * GROUP / 3)?;
+        let last = self.places.get((bytes.end * GROUP).div_ceil(3) - 1)?;
+        Some(*first..last + 1)
+    }
 }
 
 /// The body behind its headers: the lines that have a colon, and blank ones.

@@ -1,4 +1,5 @@
 mod packets;
+mod twice;
 
 use core::ops::Range;
 use std::fs;
