@@ -78,6 +78,17 @@ fn nothing_is_found_where_nothing_is() {
 }
 
 #[test]
+fn what_memory_is_filled_with_is_not_divided() {
+    let modulus = Modulus::new(&bytes(N)).unwrap();
+    let trial = Trial::new(&modulus);
+    let prime = little_endian(P);
+    assert!(trial.could_divide(&prime));
+    for word in [[0xff; WORD], [0xfd, 1, 2, 3, 4, 5, 6, 0xff]] {
+        assert!(!trial.could_divide(&word.repeat(prime.len() / WORD)));
+    }
+}
+
+#[test]
 fn refuses_what_is_no_modulus() {
     let length = |bits| Err(ModulusError::Length { bits });
     assert_eq!(Modulus::new(&[]), length(0));
