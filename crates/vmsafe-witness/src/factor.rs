@@ -9,9 +9,9 @@
 //! highest word    must be what n divided by p begins with
 //! ```
 //!
-//! Each place is taken as p. Most fall at once: p is odd, and at least as large as the upper half
-//! of n. For the rest q is computed from its lowest word up; when its highest word fits, the
-//! product is checked in full.
+//! Each place is taken as p. Most fall at once: p is odd, at least as large as the upper half of n,
+//! and no multiple of a small prime. For the rest q is computed from its lowest word up; when its
+//! highest word fits, the product is checked in full.
 
 #[cfg(test)]
 mod tests;
@@ -152,19 +152,19 @@ struct Trial<'a> {
     modulus: &'a Modulus,
     highest: u64,
     prime: Zeroizing<Vec<u64>>,
-    rest: Zeroizing<Vec<u64>>,
+    other: Zeroizing<Vec<u64>>,
 }
 
 impl<'a> Trial<'a> {
     fn new(modulus: &'a Modulus) -> Self {
         let half = modulus.half();
         let highest = modulus.words[2 * half - 1];
-        let (prime, rest) = (Zeroizing::new(vec![0; half]), Zeroizing::new(vec![0; half]));
+        let room = || Zeroizing::new(vec![0; half]);
         Self {
             modulus,
             highest,
-            prime,
-            rest,
+            prime: room(),
+            other: room(),
         }
     }
 
@@ -183,25 +183,31 @@ impl<'a> Trial<'a> {
         for (word_of_prime, bytes) in self.prime.iter_mut().zip(place.chunks_exact(WORD)) {
             *word_of_prime = word(bytes);
         }
-        self.rest.copy_from_slice(&self.modulus.words[..half]);
+        if is_multiple_of_a_small_prime(&self.prime) {
+            return false;
+        }
         let inverse = inverse(self.prime[0]);
-        // Each word of the other prime takes the lowest word that is left of the modulus away; it
-        // is kept in place of that word.
+        // Column by column of the product: what the lower words of the other prime give, and the
+        // word of it that makes up the rest.
+        let mut column = 0_u128;
         for at in 0..half {
-            let factor = self.rest[at].wrapping_mul(inverse);
-            let mut carry = 0;
-            for (rest, prime) in self.rest[at..].iter_mut().zip(&*self.prime) {
-                let product = u128::from(factor) * u128::from(*prime) + u128::from(carry);
-                let (low, high) = split(product);
-                let (less, borrowed) = rest.overflowing_sub(low);
-                *rest = less;
-                carry = high + u64::from(borrowed);
+            let mut above = 0_u64;
+            let lower = self.other[..at].iter().zip(self.prime[1..=at].iter().rev());
+            for (other, prime) in lower {
+                let (sum, is_carried) = column.overflowing_add(product(*other, *prime));
+                column = sum;
+                above += u64::from(is_carried);
             }
-            self.rest[at] = factor;
+            let lacks = self.modulus.words[at].wrapping_sub(split(column).0);
+            self.other[at] = lacks.wrapping_mul(inverse);
+            let lowest = product(self.other[at], self.prime[0]);
+            let (sum, is_carried) = column.overflowing_add(lowest);
+            above += u64::from(is_carried);
+            column = u128::from(above) << 64 | sum >> 64;
         }
         let upper = u128::from(self.highest) << 64 | u128::from(self.modulus.words[2 * half - 2]);
         let (expected, too_large) = split(upper / u128::from(self.prime[half - 1]));
-        let fits = self.rest[half - 1].abs_diff(expected) <= 4 && too_large == 0;
+        let fits = self.other[half - 1].abs_diff(expected) <= 4 && too_large == 0;
         fits && is_product(
             &[&reversed(place), &self.other_prime()],
             &self.modulus.big_endian,
@@ -209,7 +215,7 @@ impl<'a> Trial<'a> {
     }
 
     fn other_prime(&self) -> Zeroizing<Vec<u8>> {
-        let highest_first = self.rest.iter().rev();
+        let highest_first = self.other.iter().rev();
         Zeroizing::new(highest_first.flat_map(|word| word.to_be_bytes()).collect())
     }
 }
@@ -229,6 +235,25 @@ fn word(bytes: &[u8]) -> u64 {
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
 fn split(wide: u128) -> (u64, u64) {
     (wide as u64, (wide >> 64) as u64)
+}
+
+#[inline]
+fn product(one: u64, other: u64) -> u128 {
+    u128::from(one) * u128::from(other)
+}
+
+/// Whether a number is one of 3, 5, 17 or 257: half of the odd ones are. These divide 2^64 - 1, so
+/// that the sum of the words has the same remainder.
+fn is_multiple_of_a_small_prime(words: &[u64]) -> bool {
+    let sum: u128 = words.iter().map(|word| u128::from(*word)).sum();
+    let (low, high) = split(sum);
+    let (rest, is_carried) = low.overflowing_add(high);
+    let rest = rest.wrapping_add(is_carried.into());
+    // One by one: only so are they known to the compiler, which divides by none of them.
+    rest.is_multiple_of(3)
+        || rest.is_multiple_of(5)
+        || rest.is_multiple_of(17)
+        || rest.is_multiple_of(257)
 }
 
 /// The number that gives 1 when multiplied with an odd `number`, modulo 2^64.

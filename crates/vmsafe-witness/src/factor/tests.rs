@@ -89,6 +89,28 @@ fn what_memory_is_filled_with_is_not_divided() {
 }
 
 #[test]
+fn multiples_of_small_primes_are_no_primes() {
+    let prime: Vec<u64> = little_endian(P).chunks(WORD).map(word).collect();
+    assert!(!is_multiple_of_a_small_prime(&prime));
+    let times = |factor: u64| {
+        let mut carry = 0;
+        let words = prime.iter().map(|word| {
+            let (low, high) = split(product(*word, factor) + u128::from(carry));
+            carry = high;
+            low
+        });
+        let words: Vec<u64> = words.collect();
+        [words, vec![carry]].concat()
+    };
+    for factor in (1..2000).chain([u64::MAX, u64::MAX - 1]) {
+        let is_multiple = [3, 5, 17, 257].iter().any(|small| factor % small == 0);
+        let found = is_multiple_of_a_small_prime(&times(factor));
+        assert_eq!(found, is_multiple, "{factor}");
+    }
+    assert!(is_multiple_of_a_small_prime(&[u64::MAX; 64]));
+}
+
+#[test]
 fn refuses_what_is_no_modulus() {
     let length = |bits| Err(ModulusError::Length { bits });
     assert_eq!(Modulus::new(&[]), length(0));
