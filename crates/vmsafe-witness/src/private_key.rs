@@ -54,8 +54,12 @@ impl Recognised {
         }
     }
 
-    /// As [`Self::new`], where the lowest byte of a number comes first that elsewhere is the last.
-    fn lowest_byte_first(len: usize, kind: KeyKind, identity: &[u8]) -> Self {
+    /// As [`Self::new`], of what is written as RFC 7748 and RFC 8032 do: the lowest byte of an
+    /// X25519 key comes first then, and last wherever else it is a number.
+    fn as_bytes(len: usize, kind: KeyKind, identity: &[u8]) -> Self {
+        if kind != KeyKind::X25519 {
+            return Self::new(len, kind, identity);
+        }
         let number: Zeroizing<Vec<u8>> = Zeroizing::new(identity.iter().rev().copied().collect());
         Self::new(len, kind, &number)
     }

@@ -39,7 +39,7 @@ pub(crate) fn accepts(mut file: &File, key: &KeyHit) -> bool {
 }
 
 fn der(key: &[u8]) -> bool {
-    openssl(key, "DER") || has_its_public_key(key)
+    openssl(key, "DER") || public::ed25519(key)
 }
 
 fn pem(bytes: &[u8]) -> bool {
@@ -100,22 +100,6 @@ fn wrapped(text: &str) -> String {
         lines.join("\n"),
         end.unwrap_or_default()
     )
-}
-
-/// An Ed25519 key with its public key (RFC 8410, version 2), which OpenSSL 3.0 does not read: it
-/// is asked for the public key of the same seed, which must be the one that stands there.
-fn has_its_public_key(key: &[u8]) -> bool {
-    const VERSION_1: [u8; 16] = [
-        0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
-    ];
-    let seed = key.windows(4).position(|part| part == &VERSION_1[12..]);
-    let Some(seed) = seed.and_then(|at| key.get(at + 4..at + 36)) else {
-        return false;
-    };
-    let plain = [&VERSION_1[..], seed].concat();
-    let args = ["pkey", "-inform", "DER", "-pubout", "-outform", "DER"];
-    let public = output("openssl", &args, &plain).unwrap_or_default();
-    public.len() > 32 && key.ends_with(&public[public.len() - 32..])
 }
 
 fn runs(program: &str, args: &[&str], input: &[u8]) -> bool {

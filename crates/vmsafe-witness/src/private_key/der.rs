@@ -21,11 +21,7 @@ pub(super) fn recognise(bytes: &[u8]) -> Option<Recognised> {
     let (kind, identity) = pkcs1(content)
         .or_else(|| sec1(content))
         .or_else(|| pkcs8(content))?;
-    Some(if kind == KeyKind::X25519 {
-        Recognised::lowest_byte_first(len, kind, identity)
-    } else {
-        Recognised::new(len, kind, identity)
-    })
+    Some(Recognised::as_bytes(len, kind, identity))
 }
 
 type Key<'a> = (KeyKind, &'a [u8]);
@@ -68,6 +64,11 @@ pub(super) fn is_dsa(p: &[u8], q: &[u8], y: &[u8], x: &[u8]) -> bool {
         && matches!(p.len(), 128 | 192 | 256 | 384)
         && y.len() <= p.len()
         && (8..=q.len()).contains(&x.len())
+}
+
+/// Whether these are of the sizes that ElGamal's may have.
+pub(super) fn is_elgamal(p: &[u8], x: &[u8]) -> bool {
+    p.len() >= SHORTEST_MODULUS && (8..=p.len()).contains(&x.len())
 }
 
 /// `SEQUENCE { 1, private key, [0] curve, [1] public key }`.

@@ -14,7 +14,7 @@ use base16ct::mixed;
 use zeroize::Zeroizing;
 
 use super::Recognised;
-use super::der::{SHORTEST_MODULUS, is_dsa, rsa, varied};
+use super::der::{is_dsa, is_elgamal, rsa, varied};
 use super::residue::strip;
 use crate::keys::KeyKind;
 
@@ -74,8 +74,7 @@ fn from_prime<'a>(reader: &mut Reader<'a>) -> Option<(KeyKind, &'a [u8])> {
     let x = strip(reader.number(b'x')?);
     match q {
         Some(q) => is_dsa(p, q, y, x).then_some((KeyKind::Dsa, x)),
-        None => (p.len() >= SHORTEST_MODULUS && (8..=p.len()).contains(&x.len()))
-            .then_some((KeyKind::ElGamal, x)),
+        None => is_elgamal(p, x).then_some((KeyKind::ElGamal, x)),
     }
 }
 

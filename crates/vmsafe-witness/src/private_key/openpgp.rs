@@ -12,7 +12,7 @@
 use memchr::memchr3_iter;
 
 use super::Recognised;
-use super::der::{SHORTEST_MODULUS, is_dsa, rsa, varied};
+use super::der::{SHORTEST_MODULUS, is_dsa, is_elgamal, rsa, varied};
 use crate::keys::KeyKind;
 
 /// Version, time and algorithm.
@@ -48,8 +48,7 @@ pub(super) fn keys(bytes: &[u8]) -> impl Iterator<Item = (usize, Recognised)> {
 fn recognise(bytes: &[u8]) -> Option<Recognised> {
     let header = Header::at_start(bytes).filter(Header::is_of_key)?;
     let end = header.end()?;
-    let key = read_body(bytes.get(header.len..end)?)?;
-    Some(Recognised { len: end, ..key })
+    read_body(bytes.get(header.len..end)?, end)
 }
 
 /// The key packet in whose modulus the exponent at `at` follows.
@@ -158,22 +157,22 @@ impl Header {
     }
 }
 
-/// The key of a packet with this body.
-fn read_body(body: &[u8]) -> Option<Recognised> {
+/// The key of a packet of `len` bytes with this body.
+fn read_body(body: &[u8], len: usize) -> Option<Recognised> {
     let version = *body.first()?;
     let (start, rest) = body.split_at_checked(public_at(version)?)?;
     let mut reader = Reader { bytes: rest };
     let public = Public::read(start[ALGORITHM], &mut reader)?;
-    let len = rest.len() - reader.bytes.len();
+    let public_len = rest.len() - reader.bytes.len();
     if let [.., a, b, c, d] = start[START..]
-        && usize::try_from(u32::from_be_bytes([a, b, c, d])) != Ok(len)
+        && usize::try_from(u32::from_be_bytes([a, b, c, d])) != Ok(public_len)
     {
         return None;
     }
     let mut reader = Reader {
         bytes: open_part(version, reader.bytes)?,
     };
-    let key = public.key(&mut reader)?;
+    let key = public.key(&mut reader, len)?;
     reader.bytes.is_empty().then_some(key)
 }
 
@@ -255,30 +254,29 @@ impl<'a> Public<'a> {
         })
     }
 
-    fn key(self, secret: &mut Reader<'a>) -> Option<Recognised> {
+    /// The key of a packet of `len` bytes.
+    fn key(self, secret: &mut Reader<'a>, len: usize) -> Option<Recognised> {
         let (kind, identity) = match self {
             Self::Rsa { n } => {
                 let [_d, p, q, _u] = secret.numbers()?;
                 rsa(n, &[p, q])?
             }
             Self::Point(kind, point) => {
-                let key = secret.take(point.len()).filter(|key| varied(key))?;
-                if kind == KeyKind::X25519 {
-                    return varied(point).then(|| Recognised::lowest_byte_first(0, kind, key));
-                }
-                varied(point).then_some((kind, key))?
+                let key = secret.take(point.len())?;
+                let is_key = varied(key) && varied(point);
+                return is_key.then(|| Recognised::as_bytes(len, kind, key));
             }
             Self::Dsa { p, q, y } => {
                 let x = secret.number()?;
                 is_dsa(p, q, y, x).then_some((KeyKind::Dsa, x))?
             }
             Self::ElGamal { p } => {
-                let x = secret.number().filter(|x| x.len() >= 8)?;
-                (p.len() >= SHORTEST_MODULUS).then_some((KeyKind::ElGamal, x))?
+                let x = secret.number()?;
+                is_elgamal(p, x).then_some((KeyKind::ElGamal, x))?
             }
             Self::Curve(kind) => (kind, secret.number().filter(|x| x.len() >= 8)?),
         };
-        Some(Recognised::new(0, kind, identity))
+        Some(Recognised::new(len, kind, identity))
     }
 }
 

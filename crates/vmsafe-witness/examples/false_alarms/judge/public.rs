@@ -11,6 +11,17 @@ const DIFFIE_HELLMAN: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 3, 1];
 
 const SEQUENCE: u8 = 0x30;
 
+/// Whether an Ed25519 key in DER, which OpenSSL 3.0 does not read with its public key (RFC 8410,
+/// version 2), ends with the public key of its seed.
+pub(super) fn ed25519(key: &[u8]) -> bool {
+    let head = [4, 0x22, 4, 0x20];
+    let seed = key.windows(head.len()).position(|part| part == head);
+    let seed = seed.and_then(|at| key.get(at + head.len()..at + head.len() + 32));
+    let point = key.last_chunk::<32>();
+    seed.zip(point)
+        .is_some_and(|(seed, point)| has_point(ED25519, seed, point))
+}
+
 /// Whether an S-expression as text is of primes, or holds the public key of its private one.
 pub(super) fn expression(key: &[u8]) -> bool {
     // As GnuPG breaks its lines.
@@ -24,7 +35,7 @@ pub(super) fn expression(key: &[u8]) -> bool {
     {
         return is_power(&p, &g, &x, &y);
     }
-    let (Some(point), Some(mut secret)) = (number("q"), number("d")) else {
+    let (Some(point), Some(secret)) = (number("q"), number("d")) else {
         return false;
     };
     let curve = text.split("(curve ").nth(1).unwrap_or_default();
@@ -34,12 +45,13 @@ pub(super) fn expression(key: &[u8]) -> bool {
         .unwrap_or_default()
         .trim_matches('"')
     {
-        "Ed25519" => has_point(ED25519, padded(&secret, 32), &point[1..]),
+        "Ed25519" => has_point(ED25519, &sized(&secret, 32), &point[1..]),
         "Ed448" => has_point(ED448, &secret, &point),
         "X448" => has_point(X448, &secret, &point),
         "Curve25519" => {
+            let mut secret = sized(&secret, 32);
             secret.reverse();
-            has_point(X25519, &secret[..32], &point[1..])
+            has_point(X25519, &secret, &point[1..])
         }
         name => {
             let name = name.trim_start_matches("NIST ");
@@ -61,9 +73,11 @@ fn number(text: &str, name: &str) -> Option<Vec<u8>> {
     base16ct::mixed::decode_vec(&digits).ok()
 }
 
-/// The last bytes of a number that may begin with a byte of zeros more.
-fn padded(number: &[u8], len: usize) -> &[u8] {
-    &number[number.len().saturating_sub(len)..]
+/// A number with as many zeros before it as make it so long.
+fn sized(number: &[u8], len: usize) -> Vec<u8> {
+    let number = stripped(number);
+    let zeros = len.saturating_sub(number.len());
+    [&vec![0; zeros], number].concat()
 }
 
 /// Whether a packet of the versions 5 or 6, which many a GnuPG does not read, is of primes, or
