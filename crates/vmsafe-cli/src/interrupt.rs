@@ -1,12 +1,20 @@
 //! Ctrl-C: the first asks the work to stop and keep its results, the second ends the program.
 //! A terminal that goes away asks too.
 
+use std::io;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+
+/// How often it is asked about while something is waited for.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Whether the user wants the work to stop.
 #[derive(Clone, Debug)]
@@ -33,5 +41,35 @@ impl Interrupt {
     /// True once the user has asked.
     pub(crate) fn asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// What `work` comes to; `None` once the user has asked. It may wait for what never comes, and
+    /// is left behind then, with a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no such thread.
+    ///
+    /// # Panics
+    ///
+    /// If `work` does.
+    pub(crate) fn wait_for<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<Option<T>> {
+        let (send, done) = mpsc::sync_channel(1);
+        let thread = thread::Builder::new().spawn(move || drop(send.send(work())))?;
+        loop {
+            match done.recv_timeout(POLL) {
+                Ok(done) => return Ok(Some(done)),
+                Err(RecvTimeoutError::Timeout) if self.asked() => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        match thread.join() {
+            Err(panic) => resume_unwind(panic),
+            Ok(()) => unreachable!("it sends before it ends"),
+        }
     }
 }

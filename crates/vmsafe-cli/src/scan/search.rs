@@ -2,6 +2,7 @@
 
 use core::iter;
 use std::fs::File;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,9 @@ pub(super) struct Search<'a> {
 /// How often a record is kept while a scan runs: what a crash can cost.
 const KEEP_EVERY: Duration = Duration::from_secs(10);
 
+/// Why a target that was not begun is a gap.
+const STOPPED: &str = "the scan was stopped";
+
 /// The target at hand.
 struct Subject<'a> {
     name: Rc<str>,
@@ -59,18 +63,33 @@ impl Search<'_> {
     pub(super) fn target(&mut self, target: &Target) -> anyhow::Result<()> {
         let name: Rc<str> = target.to_string().into();
         if self.stop.asked() {
-            self.not_at_all(&name, "the scan was stopped");
+            self.not_at_all(&name, STOPPED);
             return Ok(());
         }
         match (target, target.path()) {
             (Target::Process(pid), _) => self.process(name, *pid)?,
-            (_, Some(path)) => match open(path, self.decompress) {
+            (_, Some(path)) => match self.open(path) {
                 Ok(open) => self.medium((name, target.key()), path, open)?,
                 Err(because) => self.not_at_all(&name, because),
             },
             (_, None) => self.not_at_all(&name, "it has no path"),
         }
         Ok(())
+    }
+
+    /// Opens a target, unless it is stopped before: a pipe may have no writer yet, or one that
+    /// waits.
+    fn open(&self, path: &Path) -> Result<Open, String> {
+        let decompress = self.decompress;
+        if path.metadata().is_ok_and(|about| about.is_file()) {
+            return open(path, decompress);
+        }
+        let path = path.to_owned();
+        match self.stop.wait_for(move || open(&path, decompress)) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => Err(STOPPED.to_owned()),
+            Err(error) => Err(format!("nothing can wait for it: {error}")),
+        }
     }
 
     fn not_at_all(&mut self, name: &Rc<str>, because: impl Into<String>) {
@@ -108,7 +127,7 @@ impl Search<'_> {
     fn medium(
         &mut self,
         (name, key): (Rc<str>, String),
-        path: &std::path::Path,
+        path: &Path,
         open: Open,
     ) -> anyhow::Result<()> {
         for note in open.notes {
@@ -311,7 +330,7 @@ impl Search<'_> {
 }
 
 /// Past the page cache where the scan reads so.
-fn reopened(path: &std::path::Path, medium: &Medium) -> Option<File> {
+fn reopened(path: &Path, medium: &Medium) -> Option<File> {
     use vmsafe_lab::{Opened, open_direct};
     if matches!(medium, Medium::Swap(_)) || !path.metadata().ok()?.is_file() {
         return match open_direct(path).ok()? {

@@ -4,13 +4,14 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use vmsafe_lab::require_root;
 
 use super::media::swap_header;
 use super::{NEEDLE, Stage, offsets};
-use crate::run::{arg, vmsafe};
+use crate::run::{Said, arg, begun, vmsafe};
 
 /// A shell that holds the needle so often that no pipe holds the findings.
 fn holder() -> Child {
@@ -62,6 +63,43 @@ fn a_process_is_told_while_it_is_searched_and_an_interrupt_keeps_that() {
     let stopped = |line: &Value| line["because"] == "the scan was stopped";
     assert!(lines.iter().any(stopped), "{:?}", lines.last());
     assert_eq!(lines.last().expect("a summary")["type"], "summary");
+}
+
+#[test]
+fn an_interrupt_ends_the_wait_for_a_first_byte() {
+    let stage = Stage::new();
+    // Nobody opens the other end.
+    let pipe = stage.dir.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    for target in ["-", arg(&pipe)] {
+        let args = ["scan", "--json", "--needle-file", arg(&stage.needles)];
+        let (mut scan, input) = begun(vmsafe().args(args).arg(target));
+        let tasks = format!("/proc/{}/task", scan.id());
+        let waits = || fs::read_dir(&tasks).is_ok_and(|tasks| tasks.count() > 1);
+        assert!(soon(waits), "{target}: nothing waits");
+        vmsafe_lab::kill(scan.id(), 2).expect("an interrupt");
+        let ended = soon(|| scan.try_wait().is_ok_and(|status| status.is_some()));
+        scan.kill().expect("it has ended, or does now");
+        let said = Said::from(scan.wait_with_output().expect("it ends"));
+        drop(input);
+        assert!(ended, "{target}: {said:?}");
+        assert_eq!(said.code, Some(3), "{target}: {said:?}");
+        let gap = &said.json()["gaps"][0];
+        assert_eq!(gap["because"], "the scan was stopped", "{target}");
+    }
+}
+
+/// Whether this becomes so within what no machine takes for it.
+fn soon(mut is_so: impl FnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(30) {
+        if is_so() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
 }
 
 /// A loop device over a file, given back when dropped.
