@@ -102,7 +102,7 @@ pub(crate) struct ScanArgs {
 enum Unknown {
     /// AES keys, by their key schedules, of every length and layout.
     Aes,
-    /// Private keys in DER, PEM, OpenSSH, OpenPGP and age.
+    /// Private keys in DER, PEM, OpenSSH, PuTTY, OpenPGP and age, and as JSON Web Keys.
     Private,
 }
 

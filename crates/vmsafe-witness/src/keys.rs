@@ -103,6 +103,10 @@ pub enum KeyForm {
     PemTwice,
     /// The binary format of OpenSSH.
     OpenSsh,
+    /// A file of PuTTY, up to the last digit of the key.
+    Putty,
+    /// A JSON Web Key, from brace to brace.
+    Jwk,
     /// A packet of OpenPGP.
     OpenPgp,
     /// An S-expression, as libgcrypt keeps a key in memory and GnuPG writes it to a file.
@@ -115,7 +119,7 @@ pub enum KeyForm {
 
 impl KeyForm {
     /// Every form.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Schedule,
         Self::ScheduleSwapped,
         Self::ReversedSchedule,
@@ -126,6 +130,8 @@ impl KeyForm {
         Self::Pem,
         Self::PemTwice,
         Self::OpenSsh,
+        Self::Putty,
+        Self::Jwk,
         Self::OpenPgp,
         Self::Expression,
         Self::AgeIdentity,
@@ -146,6 +152,8 @@ impl KeyForm {
             Self::Pem => "pem",
             Self::PemTwice => "pem-in-base64",
             Self::OpenSsh => "openssh",
+            Self::Putty => "putty",
+            Self::Jwk => "jwk",
             Self::OpenPgp => "openpgp",
             Self::Expression => "s-expression",
             Self::AgeIdentity => "age-identity",

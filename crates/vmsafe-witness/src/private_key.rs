@@ -7,12 +7,14 @@
 mod age;
 mod der;
 mod expression;
+mod jwk;
 mod markers;
 mod nibbles;
 mod openpgp;
 mod openssh;
 mod pem;
 mod public;
+mod putty;
 mod residue;
 #[cfg(test)]
 mod tests;
@@ -69,7 +71,7 @@ impl Recognised {
 /// PKCS #8, for example) is not told again.
 pub(crate) fn find_private_keys(base_offset: u64, hay: &[u8]) -> Vec<KeyHit> {
     let mut found = Vec::new();
-    let mut read = 0;
+    let mut read = Read::default();
     sweep(hay, &mut |marker, at| {
         let keys = recognise(hay, marker.format, at, &mut read);
         found.extend(keys.into_iter().map(|(start, key)| KeyHit {
@@ -93,9 +95,17 @@ pub(crate) fn find_private_keys(base_offset: u64, hay: &[u8]) -> Vec<KeyHit> {
     found
 }
 
-/// The keys that a marker at `at` belongs to, and where each begins. Up to where `read` says, texts
-/// in base64 were read.
-fn recognise(hay: &[u8], format: Format, at: usize, read: &mut usize) -> Vec<(usize, Recognised)> {
+/// What was read, and need not be read again for each marker in it.
+#[derive(Default)]
+struct Read {
+    /// Up to here texts in base64 were.
+    base64: usize,
+    /// The object that begins here was.
+    object: Option<usize>,
+}
+
+/// The keys that a marker at `at` belongs to, and where each begins.
+fn recognise(hay: &[u8], format: Format, at: usize, read: &mut Read) -> Vec<(usize, Recognised)> {
     let here = |key: Recognised| (at, key);
     let one = match format {
         Format::Der => {
@@ -107,13 +117,15 @@ fn recognise(hay: &[u8], format: Format, at: usize, read: &mut usize) -> Vec<(us
             starts.into_iter().find_map(at_start)
         }
         Format::Pem => return behind(at, pem::recognise(&hay[at..])),
-        Format::PemTwice if at < *read => None,
+        Format::PemTwice if at < read.base64 => None,
         Format::PemTwice => {
             let text = twice::read(&hay[at..]);
-            *read = at + text.read;
+            read.base64 = at + text.read;
             return behind(at, text.keys);
         }
         Format::OpenSsh => openssh::recognise(&hay[at..]).map(here),
+        Format::Putty => putty::recognise(&hay[at..]).map(here),
+        Format::Jwk => jwk::around(hay, at, &mut read.object),
         Format::OpenPgpExponent => openpgp::around_exponent(hay, at),
         Format::OpenPgpCurve => openpgp::around_curve(hay, at),
         Format::OpenPgpAlgorithm => openpgp::around_algorithm(hay, at),

@@ -1,4 +1,5 @@
-//! Asks others about a key: OpenSSL, OpenSSH, GnuPG, age, and the plainest reading of FIPS 197.
+//! Asks others about a key: OpenSSL, OpenSSH, GnuPG, PuTTY, age, and the plainest reading of
+//! FIPS 197.
 
 mod public;
 
@@ -11,12 +12,20 @@ use vmsafe_witness::{KeyForm, KeyHit, KeyKind};
 
 use super::plants;
 
+/// How long the last line of a file of PuTTY is, with line ends.
+const CHECKSUM: u64 = "\r\nPrivate-MAC: ".len() as u64 + 64 + 2;
+
 /// Whether somebody else takes these bytes for a key too.
 pub(crate) fn accepts(mut file: &File, key: &KeyHit) -> bool {
     let mut bytes = Vec::new();
+    let behind = if key.form == KeyForm::Putty {
+        CHECKSUM
+    } else {
+        0
+    };
     let read = file
         .seek(SeekFrom::Start(key.offset))
-        .and_then(|_| file.take(key.len).read_to_end(&mut bytes));
+        .and_then(|_| file.take(key.len + behind).read_to_end(&mut bytes));
     if read.is_err() {
         return false;
     }
@@ -31,6 +40,8 @@ pub(crate) fn accepts(mut file: &File, key: &KeyHit) -> bool {
             let lines: Vec<_> = digits.chunks(70).collect();
             ssh_keygen(&[begin.as_bytes(), &lines.join(&b'\n'), end.as_bytes()].concat())
         }
+        KeyForm::Putty => puttygen(&bytes),
+        KeyForm::Jwk => public::jwk(&bytes),
         KeyForm::OpenPgp => gpg(&bytes) || public::packet(&bytes),
         KeyForm::Expression => public::expression(&bytes),
         KeyForm::AgeIdentity => runs("age-keygen", &["-y"], &[&bytes[..], b"\n"].concat()),
@@ -133,6 +144,11 @@ fn openssl(key: &[u8], form: &str) -> bool {
 
 fn ssh_keygen(key: &[u8]) -> bool {
     runs("ssh-keygen", &["-y", "-P", "", "-f", "/dev/stdin"], key)
+}
+
+fn puttygen(key: &[u8]) -> bool {
+    let args = ["/dev/stdin", "--old-passphrase", "/dev/null", "-L"];
+    runs("puttygen", &args, key)
 }
 
 fn gpg(key: &[u8]) -> bool {

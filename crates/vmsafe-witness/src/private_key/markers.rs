@@ -26,6 +26,8 @@ pub(super) enum Format {
     Pem,
     PemTwice,
     OpenSsh,
+    Putty,
+    Jwk,
     OpenPgpExponent,
     OpenPgpCurve,
     OpenPgpAlgorithm,
@@ -42,6 +44,8 @@ impl Format {
             Self::Pem => KeyForm::Pem,
             Self::PemTwice => KeyForm::PemTwice,
             Self::OpenSsh => KeyForm::OpenSsh,
+            Self::Putty => KeyForm::Putty,
+            Self::Jwk => KeyForm::Jwk,
             Self::OpenPgpExponent
             | Self::OpenPgpCurve
             | Self::OpenPgpAlgorithm
@@ -60,13 +64,15 @@ const fn marker(bytes: &'static [u8], from: usize, format: Format) -> Marker {
     }
 }
 
-const MARKERS: [Marker; 34] = [
+const MARKERS: [Marker; 36] = [
     // The version of a key: an integer of one byte, 0 or 1.
     marker(&[2, 1, 0], 0, Format::Der),
     marker(&[2, 1, 1], 0, Format::Der),
     marker(super::pem::BEGIN, 4, Format::Pem),
     marker(super::twice::BEGIN, 5, Format::PemTwice),
     marker(super::openssh::MAGIC, 7, Format::OpenSsh),
+    marker(super::putty::BEGIN, 10, Format::Putty),
+    marker(super::jwk::MEMBER, 0, Format::Jwk),
     marker(&super::openpgp::EXPONENT, 1, Format::OpenPgpExponent),
     // The beginnings of the names of curves.
     marker(&[0x2b, 6, 1, 4, 1], 1, Format::OpenPgpCurve),
@@ -130,8 +136,8 @@ const CLASSES: [Class; 8] = [
     class(&[0xc5, 0xc7], &[73, 75, 121, 123, 125], &[4, 6]),
     class(&[0x2b], &[0x81, 0x24], &[3, 4]),
     class(b"(S", b"1", b":C"),
-    class(b"-", b"B", b"E"),
-    class(b"-", b"Kk", b"Ee"),
+    class(b"-", b"BKk", b"Ee"),
+    class(b"\"", b"k", b"t"),
 ];
 
 /// A bit for each class that a byte may belong to, by its lower and by its upper four bits.

@@ -1,4 +1,6 @@
+mod jwk;
 mod packets;
+mod putty;
 mod twice;
 
 use core::ops::Range;

@@ -1,5 +1,7 @@
 //! The public keys that OpenSSL computes for private ones, and those that stand beside them.
 
+use base64ct::{Base64UrlUnpadded, Encoding};
+
 use super::output;
 
 /// The names of curves, as DER has them.
@@ -53,13 +55,42 @@ pub(super) fn expression(key: &[u8]) -> bool {
             secret.reverse();
             has_point(X25519, &secret, &point[1..])
         }
-        name => {
-            let name = name.trim_start_matches("NIST ");
-            let args = ["ecparam", "-name", name, "-outform", "DER"];
-            let object = output("openssl", &args, b"").unwrap_or_default();
-            object.len() > 2 && has_point(&object[2..], &secret, &point)
-        }
+        name => has_point_of(name.trim_start_matches("NIST "), &secret, &point),
     }
+}
+
+/// Whether a JSON Web Key is of primes, or holds the public key of its private one.
+pub(super) fn jwk(key: &[u8]) -> bool {
+    // As it stands in a string of other JSON.
+    let text = String::from_utf8_lossy(key);
+    let key: serde_json::Value = serde_json::from_str(&text)
+        .or_else(|_| serde_json::from_str(&text.replace("\\n", "\n").replace("\\\"", "\"")))
+        .unwrap_or_default();
+    let number = |name: &str| {
+        let digits = key[name].as_str()?.trim_end_matches('=');
+        Base64UrlUnpadded::decode_vec(digits).ok()
+    };
+    if let (Some(p), Some(q), Some(_)) = (number("p"), number("q"), number("n")) {
+        return is_prime(&p) && is_prime(&q);
+    }
+    let (Some(secret), Some(x)) = (number("d"), number("x")) else {
+        return false;
+    };
+    match (key["crv"].as_str().unwrap_or_default(), number("y")) {
+        (name, Some(y)) => has_point_of(name, &secret, &[&[4], &x[..], &y].concat()),
+        ("Ed25519", _) => has_point(ED25519, &secret, &x),
+        ("Ed448", _) => has_point(ED448, &secret, &x),
+        ("X25519", _) => has_point(X25519, &secret, &x),
+        ("X448", _) => has_point(X448, &secret, &x),
+        _ => false,
+    }
+}
+
+/// As [`has_point`], of a curve that OpenSSL knows by this name.
+fn has_point_of(name: &str, secret: &[u8], point: &[u8]) -> bool {
+    let args = ["ecparam", "-name", name, "-outform", "DER"];
+    let object = output("openssl", &args, b"").unwrap_or_default();
+    object.len() > 2 && has_point(&object[2..], secret, point)
 }
 
 /// The number of this name, which stands between two signs.
