@@ -1,5 +1,7 @@
 //! A set of windows, or of halves of windows, that says "perhaps" fast.
 
+use pulp::Simd;
+
 use crate::masked::MaskStream;
 
 /// Each sets three bits of one word, and there are at least this many bits for each: one in a few
@@ -35,6 +37,27 @@ pub(super) enum Kind {
     Halves,
     /// Halves, each the same as its reverse.
     HalvesBothWays,
+}
+
+/// How a bit of a word is brought to where it is looked at. It matters for speed alone.
+#[derive(Clone, Copy)]
+pub(super) enum How {
+    /// Shifted there.
+    Shifting,
+    /// Turned there: then whole turns need not be taken off.
+    Rotating,
+}
+
+impl How {
+    /// Vectors of 512 bits turn each word by a number of its own, and narrower ones do not.
+    #[inline(always)]
+    pub(super) fn fastest<S: Simd>(_: S) -> Self {
+        if size_of::<S::u64s>() < 64 {
+            Self::Shifting
+        } else {
+            Self::Rotating
+        }
+    }
 }
 
 /// The half of a window that comes first.
@@ -112,39 +135,46 @@ impl Filter {
     /// 1 if `half` may have been inserted, else 0, in a filter of halves, `BOTH_WAYS` or as they
     /// are.
     #[inline(always)]
-    pub(super) fn passes_half<const BOTH_WAYS: bool>(&self, half: u64) -> u64 {
-        self.holds(if BOTH_WAYS {
+    pub(super) fn passes_half<const BOTH_WAYS: bool>(&self, half: u64, how: How) -> u64 {
+        let hash = if BOTH_WAYS {
             self.hash_half_both_ways(half)
         } else {
             self.hash_half_exact(half)
-        })
+        };
+        self.holds(hash, how)
     }
 
     /// 1 if `window` may have been inserted, else 0, in a filter of windows as they are.
     #[inline(always)]
-    pub(super) fn passes_whole(&self, window: u64) -> u64 {
-        self.holds(self.hash_whole(window))
+    pub(super) fn passes_whole(&self, window: u64, how: How) -> u64 {
+        self.holds(self.hash_whole(window), how)
     }
 
     /// Whether `window`, or both halves of it, may have been inserted, in a filter of any kind.
     pub(super) fn passes_any(&self, window: u64) -> bool {
         if matches!(self.kind, Kind::Whole | Kind::Text) {
-            return self.holds(self.hash(window)) != 0;
+            return self.holds(self.hash(window), How::Shifting) != 0;
         }
-        let passes = |half| self.holds(self.hash_half(half)) != 0;
+        let passes = |half| self.holds(self.hash_half(half), How::Shifting) != 0;
         passes(window & HALF) && passes(window >> 32)
     }
 
     /// 1 if all bits of this hash are set, else 0.
     #[inline(always)]
-    fn holds(&self, hash: Hash) -> u64 {
+    fn holds(&self, hash: Hash, how: How) -> u64 {
         // By this the compiler sees that each place is one.
         if self.words.is_empty() {
             return 0;
         }
         let word = self.words[self.place(hash)];
         // One of them alone would do too often: each alarm is a branch that was guessed wrong.
-        hash.bits().iter().fold(1, |all, bit| all & word >> bit)
+        match how {
+            How::Shifting => hash.bits().iter().fold(1, |all, bit| all & word >> bit),
+            How::Rotating => {
+                let turned = |all, turn: &u32| all & word.rotate_right(*turn);
+                hash.turns().iter().fold(1, turned)
+            }
+        }
     }
 
     #[inline(always)]
@@ -233,6 +263,16 @@ impl Hash {
     fn bits(self) -> [u64; 3] {
         [0, 6, 12].map(|from| self.bits >> from & 63)
     }
+
+    /// The same, and some times 64 more: so often all around a word is turned.
+    #[inline(always)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the lowest six bits tell where it ends up"
+    )]
+    fn turns(self) -> [u32; 3] {
+        [0, 6, 12].map(|from| (self.bits >> from) as u32)
+    }
 }
 
 #[cfg(test)]
@@ -252,15 +292,17 @@ mod tests {
             }
         }
 
-        /// Whether a window, or the first half of it, may have been inserted.
+        /// Whether a window, or the first half of it, may have been inserted: the same however it
+        /// is asked.
         fn passes_one(&self, window: u64) -> bool {
-            let passes = match self.kind {
-                Kind::Whole => self.passes_whole(window),
+            let [shifting, rotating] = [How::Shifting, How::Rotating].map(|how| match self.kind {
+                Kind::Whole => self.passes_whole(window, how),
                 Kind::Text => self.passes_any(window).into(),
-                Kind::Halves => self.passes_half::<false>(window & HALF),
-                Kind::HalvesBothWays => self.passes_half::<true>(window & HALF),
-            };
-            passes != 0
+                Kind::Halves => self.passes_half::<false>(window & HALF, how),
+                Kind::HalvesBothWays => self.passes_half::<true>(window & HALF, how),
+            });
+            assert_eq!(shifting, rotating, "{window:x}");
+            shifting != 0
         }
     }
 

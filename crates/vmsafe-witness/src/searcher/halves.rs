@@ -12,7 +12,7 @@ use pulp::bytemuck::{cast, cast_slice, pod_read_unaligned};
 use pulp::{Simd, WithSimd};
 
 use super::batch::{Class, adjacent, bits};
-use super::filter::{Filter, HALF};
+use super::filter::{Filter, HALF, How};
 use super::look_up::fastest_at_looking_up;
 use super::windows::{HALF_LEN, WINDOW};
 
@@ -62,7 +62,8 @@ impl<const BOTH_WAYS: bool> Class for Halves<'_, BOTH_WAYS> {
             4 => halves::<8, S>(simd, batch),
             _ => halves::<4, S>(simd, batch),
         };
-        let passes = |any, half: &u64| any | self.filter.passes_half::<BOTH_WAYS>(*half);
+        let how = How::fastest(simd);
+        let passes = |any, half: &u64| any | self.filter.passes_half::<BOTH_WAYS>(*half, how);
         // Row by row: as many as the widest vectors look up at once.
         let [first, last] = halves;
         if first.iter().fold(0, passes) | last.iter().fold(0, passes) == 0 {
@@ -73,7 +74,8 @@ impl<const BOTH_WAYS: bool> Class for Halves<'_, BOTH_WAYS> {
 
     fn passes_at(self, hay: &[u8], at: usize) -> bool {
         let half = hay.get(at..at.wrapping_add(HALF_LEN));
-        half.is_some_and(|half| self.filter.passes_half::<BOTH_WAYS>(load_half(half)) != 0)
+        let passes = |half| self.filter.passes_half::<BOTH_WAYS>(half, How::Shifting) != 0;
+        half.is_some_and(|half| passes(load_half(half)))
     }
 }
 

@@ -6,7 +6,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::batch::{Class, bits};
-use super::filter::Filter;
+use super::filter::{Filter, How};
 use super::look_up::fastest_at_looking_up;
 use super::windows::{WINDOW, load};
 
@@ -32,13 +32,14 @@ impl Class for Whole<'_> {
     #[inline(always)]
     fn passed<const STRIDE: usize, S: Simd>(
         self,
-        _: S,
+        simd: S,
         hay: &[u8],
         at: usize,
         batch: &[u8],
     ) -> u64 {
         let windows: [u64; BATCH] = core::array::from_fn(|nth| load(&batch[nth * STRIDE..]));
-        let passes = |any, &window: &u64| any | self.filter.passes_whole(window);
+        let how = How::fastest(simd);
+        let passes = |any, &window: &u64| any | self.filter.passes_whole(window, how);
         if windows.iter().fold(0, passes) == 0 {
             return 0;
         }
@@ -47,7 +48,8 @@ impl Class for Whole<'_> {
 
     fn passes_at(self, hay: &[u8], at: usize) -> bool {
         let window = hay.get(at..at.wrapping_add(WINDOW));
-        window.is_some_and(|window| self.filter.passes_whole(load(window)) != 0)
+        let passes = |window| self.filter.passes_whole(window, How::Shifting) != 0;
+        window.is_some_and(|window| passes(load(window)))
     }
 }
 
