@@ -198,8 +198,11 @@ impl Stage {
             engines.push(self.engine(work, "vmsafe", &keys, None));
         }
         let needles = self.file("needles", 100);
-        let both = format!("{vmsafe} scan --json --keys --encoded --needle-file {needles}");
-        engines.push(self.engine("all at once", "vmsafe", &both, Some(1000)));
+        for (work, kinds) in [("needles and schedules", "=aes"), ("all at once", "")] {
+            let all = format!("{vmsafe} scan --json --keys{kinds} --encoded");
+            let all = format!("{all} --needle-file {needles}");
+            engines.push(self.engine(work, "vmsafe", &all, Some(1000)));
+        }
         for (work, tool) in [
             ("key schedules", "aeskeyfind"),
             ("key schedules", "findaes"),

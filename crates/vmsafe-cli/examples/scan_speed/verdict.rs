@@ -47,7 +47,7 @@ const fn apart(demand: Demand) -> Demand {
     }
 }
 
-const DEMANDS: [Demand; 18] = [
+const DEMANDS: [Demand; 19] = [
     demand(
         ("1 needle", "vmsafe"),
         1.0,
@@ -150,6 +150,13 @@ const DEMANDS: [Demand; 18] = [
         ("key schedules", "bulk_extractor"),
         By::Core,
     ),
+    demand(
+        ("needles and schedules", "vmsafe"),
+        0.7,
+        ("read", "cat"),
+        By::Wall,
+    ),
+    // Private keys are sought too.
     demand(("all at once", "vmsafe"), 0.7, ("read", "cat"), By::Wall),
 ];
 
