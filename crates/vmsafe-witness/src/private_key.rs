@@ -100,8 +100,8 @@ pub(crate) fn find_private_keys(base_offset: u64, hay: &[u8]) -> Vec<KeyHit> {
 struct Read {
     /// Up to here texts in base64 were.
     base64: usize,
-    /// The object that begins here was.
-    object: Option<usize>,
+    /// This object of JSON was.
+    object: Option<jwk::Object>,
 }
 
 /// The keys that a marker at `at` belongs to, and where each begins.

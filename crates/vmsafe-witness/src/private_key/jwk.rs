@@ -19,19 +19,24 @@ const FURTHEST: usize = super::OVERLAP;
 /// … and no more are between: what was made to hold many others would be read as often as it does.
 const MOST_BRACES: usize = 64;
 
-/// The key whose marker stands at `at`, from its brace to the other, and where it begins. Markers
-/// in the object that begins at `read` were asked about: now this is the one.
+/// Where an object begins, and whether it is read as one in a string.
+pub(super) type Object = (usize, bool);
+
+/// The key whose marker stands at `at`, from its brace to the other, and where it begins. The
+/// object `read` was asked about; now this one is.
 pub(super) fn around(
     hay: &[u8],
     at: usize,
-    read: &mut Option<usize>,
+    read: &mut Option<Object>,
 ) -> Option<(usize, Recognised)> {
     let object = object_around(hay, at)?;
-    if read.replace(object.start) == Some(object.start) {
+    let is_in_string = hay[..at].ends_with(b"\\");
+    let this = Some((object.start, is_in_string));
+    if core::mem::replace(read, this) == this {
         return None;
     }
     let bytes = &hay[object.clone()];
-    let key = if hay[..at].ends_with(b"\\") {
+    let key = if is_in_string {
         in_string(bytes)
     } else {
         at_start(bytes)

@@ -75,6 +75,18 @@ fn finds_json_web_keys_in_strings_of_json() {
 }
 
 #[test]
+fn what_a_member_says_of_another_key_does_not_hide_the_key() {
+    for (name, json, pem) in json_keys() {
+        for note in [
+            "{\"a\":\"\\\"kty\\\"\",",
+            "{\"kty2\":\"\\\"kty\",\"b\":\"kty\",",
+        ] {
+            assert_found(&name, "", &json.replacen('{', note, 1), &pem);
+        }
+    }
+}
+
+#[test]
 fn digits_may_be_padded() {
     let (name, json, pem) = json_keys().swap_remove(0);
     let padded = json.replace("\",\"y", "=\",\"y");
