@@ -189,21 +189,16 @@ impl<'a> Trial<'a> {
         let inverse = inverse(self.prime[0]);
         // Column by column of the product: what the lower words of the other prime give, and the
         // word of it that makes up the rest.
-        let mut column = 0_u128;
+        let mut column = Column::default();
         for at in 0..half {
-            let mut above = 0_u64;
             let lower = self.other[..at].iter().zip(self.prime[1..=at].iter().rev());
             for (other, prime) in lower {
-                let (sum, is_carried) = column.overflowing_add(product(*other, *prime));
-                column = sum;
-                above += u64::from(is_carried);
+                column.add(product(*other, *prime));
             }
-            let lacks = self.modulus.words[at].wrapping_sub(split(column).0);
+            let lacks = self.modulus.words[at].wrapping_sub(split(column.sum).0);
             self.other[at] = lacks.wrapping_mul(inverse);
-            let lowest = product(self.other[at], self.prime[0]);
-            let (sum, is_carried) = column.overflowing_add(lowest);
-            above += u64::from(is_carried);
-            column = u128::from(above) << 64 | sum >> 64;
+            column.add(product(self.other[at], self.prime[0]));
+            column = column.carried();
         }
         let upper = u128::from(self.highest) << 64 | u128::from(self.modulus.words[2 * half - 2]);
         let (expected, too_large) = split(upper / u128::from(self.prime[half - 1]));
@@ -240,6 +235,32 @@ fn split(wide: u128) -> (u64, u64) {
 #[inline]
 fn product(one: u64, other: u64) -> u128 {
     u128::from(one) * u128::from(other)
+}
+
+/// A sum of products, whose lowest word belongs to one column of theirs.
+#[derive(Clone, Copy, Default)]
+struct Column {
+    sum: u128,
+    /// How often the sum was carried out of its 128 bits.
+    above: u64,
+}
+
+impl Column {
+    #[inline]
+    fn add(&mut self, product: u128) {
+        let (sum, is_carried) = self.sum.overflowing_add(product);
+        self.sum = sum;
+        self.above += u64::from(is_carried);
+    }
+
+    /// What the next column begins with.
+    #[inline]
+    fn carried(self) -> Self {
+        Self {
+            sum: u128::from(self.above) << 64 | self.sum >> 64,
+            above: 0,
+        }
+    }
 }
 
 /// Whether a number is one of 3, 5, 17 or 257: half of the odd ones are. These divide 2^64 - 1, so
