@@ -64,12 +64,31 @@ impl Interrupt {
                 Ok(done) => return Ok(Some(done)),
                 Err(RecvTimeoutError::Timeout) if self.asked() => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => {
+                    resume_unwind(thread.join().expect_err("it sends unless it panics"))
+                }
             }
         }
-        match thread.join() {
-            Err(panic) => resume_unwind(panic),
-            Ok(()) => unreachable!("it sends before it ends"),
-        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_waited_for_is_given_unless_it_never_comes_and_the_user_asks() {
+        let interrupt = Interrupt(Arc::default());
+        assert_eq!(interrupt.wait_for(|| 1).unwrap(), Some(1));
+        interrupt.0.store(true, Ordering::Relaxed);
+        let (_keeps_it_waiting, never) = mpsc::channel::<()>();
+        assert!(interrupt.wait_for(move || never.recv()).unwrap().is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "as it was thrown")]
+    fn a_panic_goes_on_where_it_was_waited_for() {
+        let interrupt = Interrupt(Arc::default());
+        let _ = interrupt.wait_for(|| panic!("as it was thrown"));
     }
 }

@@ -198,9 +198,11 @@ impl Stage {
             engines.push(self.engine(work, "vmsafe", &keys, None));
         }
         let needles = self.file("needles", 100);
-        for (work, kinds) in [("needles and schedules", "=aes"), ("all at once", "")] {
-            let all = format!("{vmsafe} scan --json --keys{kinds} --encoded");
-            let all = format!("{all} --needle-file {needles}");
+        for (work, keys) in [
+            ("needles and schedules", "--keys=aes"),
+            ("all at once", "--keys"),
+        ] {
+            let all = format!("{vmsafe} scan --json {keys} --encoded --needle-file {needles}");
             engines.push(self.engine(work, "vmsafe", &all, Some(1000)));
         }
         for (work, tool) in [
