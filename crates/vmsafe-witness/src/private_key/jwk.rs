@@ -2,13 +2,14 @@
 
 use core::ops::Range;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64ct::Base64UrlUnpadded;
 use memchr::memchr2_iter;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::Recognised;
 use super::der::{rsa, varied};
+use super::pem::decode_digits;
 use crate::keys::KeyKind;
 
 /// The name of the member that no key lacks, without its last quote.
@@ -154,9 +155,5 @@ impl Key<'_> {
 
 /// What digits spell, padded or not.
 fn decode(digits: Option<&str>) -> Option<Zeroizing<Vec<u8>>> {
-    let digits = digits?.trim_end_matches('=');
-    let mut decoded = Zeroizing::new(vec![0; digits.len()]);
-    let len = Base64UrlUnpadded::decode(digits, &mut decoded).ok()?.len();
-    decoded.truncate(len);
-    Some(decoded)
+    decode_digits::<Base64UrlUnpadded>(digits?.trim_end_matches('=').as_bytes())
 }

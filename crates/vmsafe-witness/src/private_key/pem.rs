@@ -113,7 +113,7 @@ impl Decoded {
         // key.
         let whole = digits.len().next_multiple_of(GROUP);
         digits.resize(whole, b'A');
-        let bytes = decode_digits(&digits)?;
+        let bytes = decode_digits::<Base64Unpadded>(&digits)?;
         Some(Self { bytes, places })
     }
 
@@ -169,12 +169,13 @@ pub(super) fn decode(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     for digit in (Digits { text, at: 0 }) {
         digits.push(digit?.1);
     }
-    decode_digits(&digits)
+    decode_digits::<Base64Unpadded>(&digits)
 }
 
-fn decode_digits(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+/// What digits spell in this alphabet, with nothing between or behind them.
+pub(super) fn decode_digits<A: Encoding>(digits: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut decoded = Zeroizing::new(vec![0; digits.len()]);
-    let len = Base64Unpadded::decode(digits, &mut decoded).ok()?.len();
+    let len = A::decode(digits, &mut decoded).ok()?.len();
     decoded.truncate(len);
     Some(decoded)
 }

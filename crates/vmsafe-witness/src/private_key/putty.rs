@@ -43,8 +43,7 @@ pub(super) fn recognise(bytes: &[u8]) -> Option<Recognised> {
     lines.value(b"Comment: ")?;
     let public = pem::decode(lines.block(b"Public-Lines: ")?)?;
     let private = lines.block(b"Private-Lines: ")?;
-    let behind = private.len() - private.trim_ascii_end().len();
-    let len = lines.at.min(bytes.len()) - behind;
+    let len = lines.at - (private.len() - private.trim_ascii_end().len());
     let private = pem::decode(private)?;
     let mut parts = [&public, &private].map(|bytes| Reader { bytes });
     let (kind, identity) = key(name, &mut parts)?;
@@ -99,10 +98,14 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// The next line without its end; the last may have none.
     fn line(&mut self) -> Option<&'a [u8]> {
-        let rest = self.text.get(self.at..)?;
-        let len = memchr(b'\n', rest).unwrap_or(rest.len());
-        self.at += len + 1;
-        let line = &rest[..len];
+        let rest = &self.text[self.at..];
+        let line = match memchr(b'\n', rest) {
+            Some(len) => &rest[..=len],
+            None if rest.is_empty() => return None,
+            None => rest,
+        };
+        self.at += line.len();
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 
@@ -118,6 +121,6 @@ impl<'a> Lines<'a> {
         for _ in 0..count {
             self.line()?;
         }
-        self.text.get(from..self.at.min(self.text.len()))
+        Some(&self.text[from..self.at])
     }
 }

@@ -123,7 +123,8 @@ fn a_public_key_or_half_a_key_is_none() {
 }
 
 #[test]
-fn markers_without_a_key_are_passed_over_fast() {
+fn markers_without_a_key_hide_none_behind_them() {
+    let (_, key, _) = json_keys().swap_remove(0);
     for part in [
         "\"kty",
         "{\"kty",
@@ -131,7 +132,10 @@ fn markers_without_a_key_are_passed_over_fast() {
         "{\"kty\":\"EC\",\"a\":[",
         "}\"kty",
     ] {
-        let hay = part.repeat((1 << 20) / part.len());
-        assert_eq!(find_private_keys(0, hay.as_bytes()), []);
+        let markers = part.repeat((1 << 20) / part.len());
+        assert_eq!(find_private_keys(0, markers.as_bytes()), []);
+        let found = find_private_keys(0, [&markers, &key[..]].concat().as_bytes());
+        let offsets: Vec<u64> = found.iter().map(|key| key.offset).collect();
+        assert_eq!(offsets, [markers.len() as u64], "{part}");
     }
 }
