@@ -253,7 +253,7 @@ fn usual_dir() -> anyhow::Result<PathBuf> {
     places.extend(std::env::home_dir());
     places.extend(std::env::current_dir());
     let confines = |place: &&PathBuf| {
-        let probe = format!(".vmsafe-probe-{}", std::process::id());
+        let probe = format!("{PROBE}{}", std::process::id());
         place
             .canonicalize()
             .is_ok_and(|place| Confined::create(place.join(probe), 1).is_ok())
@@ -300,6 +300,7 @@ impl WorkDir {
 }
 
 const PREFIX: &str = "vmsafe-demo-";
+const PROBE: &str = ".vmsafe-probe-";
 
 /// Removes what killed runs left.
 fn sweep(parent: &Path) {
@@ -307,22 +308,69 @@ fn sweep(parent: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        let dead = owner
-            .and_then(|pid| pid.parse::<u32>().ok())
-            .is_some_and(|pid| !vmsafe_lab::is_alive(pid));
-        if dead {
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        if is_of_killed_run(&name, PREFIX) {
             // Its swap area and its disk first; what is not ours stays, and harms nobody.
-            let _ = vmsafe_lab::clean_up(&entry.path());
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = vmsafe_lab::clean_up(&path);
+            let _ = fs::remove_dir_all(path);
+        } else if is_of_killed_run(&name, PROBE) {
+            let _ = fs::remove_file(path);
         }
     }
+}
+
+/// Whether this name ends with the number of a process that is no more.
+fn is_of_killed_run(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix)
+        .and_then(|pid| pid.parse::<u32>().ok())
+        .is_some_and(|pid| !vmsafe_lab::is_alive(pid))
 }
 
 impl Drop for WorkDir {
     fn drop(&mut self) {
         // What is left goes at the next run.
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// The number of a process that was.
+    fn ended() -> u32 {
+        let mut process = Command::new(std::env::current_exe().expect("this program"))
+            .arg("--list")
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        process.wait().expect("it ends");
+        process.id()
+    }
+
+    #[test]
+    fn what_killed_runs_left_goes_and_nothing_else() {
+        let place = tempfile::tempdir().expect("a directory");
+        let make = |name: &str| {
+            let path = place.path().join(name);
+            fs::write(&path, "").expect("a file");
+            path
+        };
+        let (dead, alive) = (ended(), std::process::id());
+        let dir = place.path().join(format!("{PREFIX}{dead}"));
+        fs::create_dir(&dir).expect("a directory");
+        let left = [make(&format!("{PROBE}{dead}")), dir];
+        let kept = [
+            make(&format!("{PROBE}{alive}")),
+            make(&format!("{PROBE}{dead}x")),
+            make(&format!("other-{dead}")),
+        ];
+        let work = WorkDir::create_in(Some(place.path())).expect("a place to work");
+        assert!(work.path().is_dir());
+        assert_eq!(left.map(|path| path.exists()), [false; 2]);
+        assert_eq!(kept.map(|path| path.exists()), [true; 3]);
     }
 }
