@@ -34,6 +34,11 @@ impl Buffer {
         }
     }
 
+    /// How many bytes of the aligned part there are.
+    pub(crate) fn block_len(&self) -> usize {
+        self.block.len()
+    }
+
     /// The first `len` bytes of the aligned part, to read into.
     pub(crate) fn block(&mut self, len: usize) -> &mut [u8] {
         let Range { start, end } = self.block;

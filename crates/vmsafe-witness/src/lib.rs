@@ -89,7 +89,8 @@ pub use process::{
 pub use report::{Gap, Progress, Report};
 pub use sarif::{Sarif, SarifNotifications, SarifResult, SarifSummary, Scanned, to_sarif};
 pub use scan::{
-    scan_file, scan_incoming, scan_ranges, scan_seekable, scan_side_by_side, scan_stream, workers,
+    scan_file, scan_incoming, scan_ranges, scan_seekable, scan_side_by_side, scan_stream,
+    workers_for,
 };
 pub use searcher::{
     FEWEST_CHANGES, SHORTEST_ENCODED_FRAGMENT, SHORTEST_FRAGMENT, Searcher, Wanted,

@@ -108,7 +108,7 @@ pub fn scan_memory(
 ) -> Report {
     let mut buffer = Buffer::new(searcher.overlap(), BLOCK);
     let source = Seekable::new(memory, u64::MAX);
-    let mut pieces = Pieces::new(source, searcher.overlap(), 0..0, BLOCK);
+    let mut pieces = Pieces::new(source, searcher.overlap(), 0..0);
     let own = [buffer.addresses(), pieces.carry_addresses()];
     let own = if pid == std::process::id() {
         &own[..]

@@ -29,7 +29,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::buffer::Buffer;
+use crate::buffer::{Buffer, PAGE};
 use crate::checkpoint::Checkpoint;
 use crate::report::{Found, Gap, Progress, Report};
 use crate::searcher::Searcher;
@@ -54,10 +54,22 @@ const SEGMENT: u64 = 8 << 20;
 const MOST_AHEAD: u64 = 128;
 /// More workers than this wait for the memory.
 const MOST_WORKERS: usize = 4;
+/// Of a stream the caller searches so much itself: most files are shorter than a thread is long in
+/// coming.
+const BEGINNING: Alone = Alone {
+    batches: 4,
+    block: 64 * 1024,
+};
 
-/// How many workers a scan has: one for each core, up to four.
+/// How many workers a scan of `len` bytes has use for: one for each core, up to four, and no more
+/// than it has segments of 8 MiB.
 #[must_use]
-pub fn workers() -> usize {
+pub fn workers_for(len: u64) -> usize {
+    clamp(len.div_ceil(SEGMENT)).clamp(1, workers())
+}
+
+/// How many workers a scan has at the most.
+pub(crate) fn workers() -> usize {
     // Asking reads several files.
     static WORKERS: LazyLock<usize> = LazyLock::new(|| {
         let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -75,7 +87,7 @@ pub fn scan_stream(
     reader: &mut (dyn Read + Send),
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Report {
-    let pieces = Pieces::new(Stream::new(reader), searcher.overlap(), 0..u64::MAX, BLOCK);
+    let pieces = Pieces::new(Stream::new(reader), searcher.overlap(), 0..u64::MAX);
     scan_pieces(searcher, pieces, Report::default(), progress)
 }
 
@@ -91,7 +103,7 @@ pub fn scan_incoming(
 ) -> Report {
     match Incoming::new(reader) {
         Ok(source) => {
-            let pieces = Pieces::new(source, searcher.overlap(), 0..u64::MAX, BLOCK);
+            let pieces = Pieces::new(source, searcher.overlap(), 0..u64::MAX);
             scan_pieces(searcher, pieces, Report::default(), progress)
         }
         Err(error) => Report::unread(&error),
@@ -148,12 +160,12 @@ pub fn scan_ranges<R: Read + Seek + Send>(
     let plan = Plan::new(searcher, ranges, end, checkpoint);
     let source = Seekable::new(reader, end);
     let overlap = searcher.overlap();
-    let pieces = Pieces::of_ranges(source, overlap, &plan.ranges, plan.from, BLOCK);
+    let pieces = Pieces::of_ranges(source, overlap, &plan.ranges, plan.from);
     scan_pieces(searcher, pieces, plan.earlier, progress)
 }
 
 /// As [`scan_ranges`], by as many workers as there are readers, which read side by side:
-/// [`workers`] says how many are of use.
+/// [`workers_for`] says how many are of use.
 ///
 /// The readers are of the same bytes, and each has a cursor of its own: a file that was opened
 /// several times, and not a clone of one that was opened.
@@ -248,6 +260,13 @@ struct Batch {
     is_cut: bool,
 }
 
+/// What the caller does before there are workers.
+struct Alone {
+    batches: usize,
+    /// Bytes that are read at once.
+    block: usize,
+}
+
 /// What the caller tells the workers.
 #[derive(Default)]
 struct Told {
@@ -307,6 +326,7 @@ pub(crate) fn scan_pieces<S: ByteSource>(
         searcher,
         vec![(); workers()],
         &work,
+        BEGINNING,
         Tally::new(earlier, progress),
     )
     .report()
@@ -316,19 +336,31 @@ pub(crate) fn scan_pieces<S: ByteSource>(
 /// own.
 fn scan_segments<S: ByteSource>(
     searcher: &Searcher,
-    sources: Vec<S>,
+    mut sources: Vec<S>,
     plan: Plan,
     len: u64,
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Report {
-    let segments = Mutex::new(Segments::new(&plan.ranges, plan.from, len));
+    let segments = || Segments::new(&plan.ranges, plan.from, len);
+    sources.truncate(segments().take(sources.len()).count().max(1));
+    let is_one = segments().nth(1).is_none();
+    let alone = Alone {
+        batches: if is_one { usize::MAX } else { 0 },
+        block: clamp(
+            segments()
+                .map(|one| one.end - one.start)
+                .next()
+                .unwrap_or(0),
+        ),
+    };
+    let segments = Mutex::new(segments());
     let work = |source: &mut S, buffer: &mut Buffer, told: &Told| {
         let segment = lock(&segments).next()?;
         told.wait_for_turn(segment.number);
         if told.stops() {
             return None;
         }
-        let mut pieces = Pieces::of_segment(source, searcher.overlap(), &segment, BLOCK);
+        let mut pieces = Pieces::of_segment(source, searcher.overlap(), &segment);
         let mut batch = Batch {
             number: segment.number,
             steps: Vec::new(),
@@ -348,7 +380,7 @@ fn scan_segments<S: ByteSource>(
     };
     let mut tally = Tally::new(plan.earlier, progress);
     tally.reached = plan.from;
-    let mut tally = in_workers(searcher, sources, &work, tally);
+    let mut tally = in_workers(searcher, sources, &work, alone, tally);
     let reached = tally.reached;
     for range in plan.ranges.iter().filter(|range| range.end > reached) {
         let offset = range.start.max(reached);
@@ -361,14 +393,27 @@ fn scan_segments<S: ByteSource>(
     tally.report()
 }
 
-/// Lets workers do `work` until there is none left, each with one of the `tools`, and counts.
+/// Lets workers do `work` until there is none left, each with one of the `tools`, and counts. The
+/// caller begins alone: if no more is left then, there need be no worker.
 fn in_workers<'a, T: Send>(
     searcher: &Searcher,
-    tools: Vec<T>,
+    mut tools: Vec<T>,
     work: &(dyn Fn(&mut T, &mut Buffer, &Told) -> Option<Batch> + Sync),
+    alone: Alone,
     mut tally: Tally<'a>,
 ) -> Tally<'a> {
     let told = Told::default();
+    let buffer =
+        |len: usize| Buffer::new(searcher.overlap(), len.next_multiple_of(PAGE).min(BLOCK));
+    if let (1.., Some(tool)) = (alone.batches, tools.first_mut()) {
+        let mut buffer = buffer(alone.block);
+        for _ in 0..alone.batches {
+            let Some(batch) = work(tool, &mut buffer, &told) else {
+                return tally;
+            };
+            tally.take_and_tell(batch, &told);
+        }
+    }
     thread::scope(|scope| {
         // Bounded, so that a slow progress function slows the workers instead of piling up hits.
         let (send, receive) = mpsc::sync_channel(2 * tools.len());
@@ -376,7 +421,7 @@ fn in_workers<'a, T: Send>(
             let (send, told) = (send.clone(), &told);
             scope.spawn(move || {
                 let _end = EndOnPanic(told);
-                let mut buffer = Buffer::new(searcher.overlap(), BLOCK);
+                let mut buffer = buffer(BLOCK);
                 while let Some(batch) = work(&mut tool, &mut buffer, told) {
                     if send.send(batch).is_err() {
                         break;
@@ -387,10 +432,7 @@ fn in_workers<'a, T: Send>(
         drop(send);
         let _end = EndOnPanic(&told);
         for batch in receive {
-            tally.take(batch);
-            // Never taken back: a worker that panicked says it too.
-            told.stop.fetch_or(tally.stop.get(), Ordering::Relaxed);
-            told.next.store(tally.next, Ordering::Relaxed);
+            tally.take_and_tell(batch, &told);
         }
     });
     tally
@@ -522,6 +564,14 @@ impl<'a> Tally<'a> {
             stop: Cell::new(false),
             progress,
         }
+    }
+
+    /// Counts a batch, and tells the workers what came of it.
+    fn take_and_tell(&mut self, batch: Batch, told: &Told) {
+        self.take(batch);
+        // Never taken back: a worker that panicked says it too.
+        told.stop.fetch_or(self.stop.get(), Ordering::Relaxed);
+        told.next.store(self.next, Ordering::Relaxed);
     }
 
     fn take(&mut self, batch: Batch) {

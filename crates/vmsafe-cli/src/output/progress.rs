@@ -28,7 +28,10 @@ impl Progress {
         let style = ProgressStyle::with_template(template).expect("the templates are constants");
         bar.set_style(style);
         bar.set_message(super::plain(what));
-        bar.enable_steady_tick(Duration::from_millis(200));
+        // A thread, for nothing where nobody sees it.
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
         Self(bar)
     }
 

@@ -8,7 +8,7 @@ use std::path::{Component, Path, Prefix};
 use std::time::UNIX_EPOCH;
 
 use vmsafe_lab::{Opened, data_ranges, open_direct};
-use vmsafe_witness::{Compression, Medium, workers};
+use vmsafe_witness::{Compression, Medium, workers_for};
 
 use super::explain;
 use super::record::Identity;
@@ -152,7 +152,7 @@ fn volume(path: &Path) -> Result<Open, String> {
 
 const STANDARD_INPUT: &str = "/dev/stdin";
 
-/// What `path` names, as often as there are further workers, if it still names the same. Standard
+/// What `path` names, as often as further workers are of use, if it still names the same. Standard
 /// input has one cursor, however often it is opened.
 fn again(path: &Path, same: Identity) -> Vec<File> {
     if path == Path::new(STANDARD_INPUT) {
@@ -164,7 +164,7 @@ fn again(path: &Path, same: Identity) -> Vec<File> {
         let now = identity(&metadata, metadata.len());
         (now == same && same.own.is_some()).then_some(file)
     };
-    (1..workers()).map_while(open).collect()
+    (1..workers_for(same.len)).map_while(open).collect()
 }
 
 const STALE: &str =

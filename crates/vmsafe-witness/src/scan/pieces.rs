@@ -22,7 +22,6 @@ pub(crate) struct Pieces<S> {
     source: S,
     at: u64,
     end: u64,
-    block: usize,
     overlap: usize,
     carry: Zeroizing<Vec<u8>>,
     /// Up to here pages are read one by one, because a read of the whole block failed.
@@ -70,13 +69,12 @@ impl Piece {
 }
 
 impl<S: ByteSource> Pieces<S> {
-    /// Pieces of the bytes in `range`, each of at most `block` fresh bytes.
-    pub(crate) fn new(source: S, overlap: usize, range: Range<u64>, block: usize) -> Self {
+    /// Pieces of the bytes in `range`.
+    pub(crate) fn new(source: S, overlap: usize, range: Range<u64>) -> Self {
         Self {
             source,
             at: range.start,
             end: range.end,
-            block,
             overlap,
             carry: Zeroizing::new(Vec::with_capacity(overlap)),
             careful_until: 0,
@@ -90,14 +88,8 @@ impl<S: ByteSource> Pieces<S> {
 
     /// Pieces of the bytes in all `ranges`, less those before `from`, which an earlier scan has
     /// searched. The ranges are in order and do not touch.
-    pub(crate) fn of_ranges(
-        source: S,
-        overlap: usize,
-        ranges: &[Range<u64>],
-        from: u64,
-        block: usize,
-    ) -> Self {
-        let mut pieces = Self::new(source, overlap, 0..0, block);
+    pub(crate) fn of_ranges(source: S, overlap: usize, ranges: &[Range<u64>], from: u64) -> Self {
+        let mut pieces = Self::new(source, overlap, 0..0);
         let behind = ranges.iter().filter(|range| range.end > from).cloned();
         pieces.rest = behind.collect();
         if let Some(first) = pieces.rest.front_mut() {
@@ -109,9 +101,9 @@ impl<S: ByteSource> Pieces<S> {
 
     /// Pieces of one segment. What lies before it is read as context, and what it ends with is
     /// left to the next one.
-    pub(crate) fn of_segment(source: S, overlap: usize, segment: &Segment, block: usize) -> Self {
+    pub(crate) fn of_segment(source: S, overlap: usize, segment: &Segment) -> Self {
         let range = segment.range.start..segment.end;
-        let mut pieces = Self::of_ranges(source, overlap, &[range], segment.start, block);
+        let mut pieces = Self::of_ranges(source, overlap, &[range], segment.start);
         pieces.goes_on = segment.end < segment.range.end;
         pieces
     }
@@ -135,7 +127,7 @@ impl<S: ByteSource> Pieces<S> {
         self.stopped_at.unwrap_or(at.max(self.context_until))
     }
 
-    /// Reads the next piece into `buffer`; `None` at the end. With `stop`, the rest is a gap.
+    /// Reads the next piece into `buffer`, as much as that holds; `None` at the end. With `stop`, the rest is a gap.
     pub(crate) fn next(&mut self, buffer: &mut Buffer, stop: bool) -> Option<Step> {
         loop {
             if stop && self.at < self.end && self.pending.is_none() {
@@ -190,7 +182,7 @@ impl<S: ByteSource> Pieces<S> {
             let block = if start < self.careful_until {
                 PAGE
             } else {
-                self.block
+                buffer.block_len()
             };
             let is_context = self.at < self.context_until;
             let end = if is_context {

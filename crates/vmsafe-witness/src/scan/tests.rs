@@ -355,12 +355,7 @@ fn a_report_stays_bounded_and_counts_on() {
 }
 
 fn scan_in_blocks(searcher: &Searcher, mut hay: &[u8], block: usize) -> Vec<Hit> {
-    let mut pieces = Pieces::new(
-        Stream::new(&mut hay),
-        searcher.overlap(),
-        0..u64::MAX,
-        block,
-    );
+    let mut pieces = Pieces::new(Stream::new(&mut hay), searcher.overlap(), 0..u64::MAX);
     let mut buffer = Buffer::new(searcher.overlap(), block);
     let mut report = Report::default();
     let stop = Cell::new(false);
