@@ -127,7 +127,8 @@ impl<S: ByteSource> Pieces<S> {
         self.stopped_at.unwrap_or(at.max(self.context_until))
     }
 
-    /// Reads the next piece into `buffer`, as much as that holds; `None` at the end. With `stop`, the rest is a gap.
+    /// Reads the next piece into `buffer`, as much as that holds; `None` at the end. With `stop`,
+    /// the rest is a gap.
     pub(crate) fn next(&mut self, buffer: &mut Buffer, stop: bool) -> Option<Step> {
         loop {
             if stop && self.at < self.end && self.pending.is_none() {
