@@ -15,21 +15,19 @@ mod incoming;
 mod pieces;
 mod segments;
 mod source;
+mod tally;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 use core::cell::Cell;
-use core::hint;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
+use std::sync::{LazyLock, Mutex};
 use std::thread;
-use std::time::Duration;
 
-use crate::buffer::{Buffer, PAGE};
+use crate::buffer::Buffer;
 use crate::checkpoint::Checkpoint;
 use crate::report::{Found, Gap, Progress, Report};
 use crate::searcher::Searcher;
@@ -40,6 +38,8 @@ use pieces::clamp;
 pub(crate) use pieces::{Piece, Pieces, Step};
 pub(crate) use segments::{Segment, Segments};
 pub(crate) use source::{ByteSource, Seekable, Stream};
+use tally::{Done, Tally};
+use workers::{Alone, Desk, in_workers, lock};
 
 /// Bytes that are read at once. The kernel copies faster to where no second-level cache holds what
 /// was there before.
@@ -49,9 +49,6 @@ const PART: usize = 256 * 1024;
 /// Bytes that a worker reads by itself: to share out less would cost more than it saves, and more
 /// would be told late on a slow medium.
 const SEGMENT: u64 = 8 << 20;
-/// So many batches wait for one that takes long: a gigabyte of a healthy medium while a bad page is
-/// asked for again and again.
-const MOST_AHEAD: u64 = 128;
 /// More workers than this wait for the memory.
 const MOST_WORKERS: usize = 4;
 /// Of a stream the caller searches so much itself: most files are shorter than a thread is long in
@@ -241,65 +238,6 @@ fn widened(ranges: &[Range<u64>], by: u64, end: u64) -> Vec<Range<u64>> {
     joined
 }
 
-/// What became of one step.
-pub(crate) struct Done {
-    covered: u64,
-    /// All before this was searched, or is a gap, once the steps before are done too.
-    position: u64,
-    found: Found,
-    gap: Option<Gap>,
-}
-
-/// What became of the steps that a worker did without asking for more.
-struct Batch {
-    number: u64,
-    steps: Vec<Done>,
-    /// Up to where they went.
-    reached: u64,
-    /// Whether they were to go on and were stopped.
-    is_cut: bool,
-}
-
-/// What the caller does before there are workers.
-struct Alone {
-    batches: usize,
-    /// Bytes that are read at once.
-    block: usize,
-}
-
-/// What the caller tells the workers.
-#[derive(Default)]
-struct Told {
-    stop: AtomicBool,
-    /// The batches before this number were counted.
-    next: AtomicU64,
-}
-
-impl Told {
-    fn stops(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Waits while a batch long before this number keeps all others waiting, so that they do not
-    /// pile up.
-    fn wait_for_turn(&self, number: u64) {
-        while number > self.next.load(Ordering::Relaxed) + MOST_AHEAD && !self.stops() {
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
-/// Ends all work when its thread panics: nobody must wait for a batch that never comes.
-struct EndOnPanic<'a>(&'a Told);
-
-impl Drop for EndOnPanic<'_> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.stop.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
 /// Searches all pieces with as many workers as there are cores, and adds to `earlier`.
 pub(crate) fn scan_pieces<S: ByteSource>(
     searcher: &Searcher,
@@ -308,19 +246,16 @@ pub(crate) fn scan_pieces<S: ByteSource>(
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Report {
     let pieces = Mutex::new((0, pieces));
-    let work = |(): &mut (), buffer: &mut Buffer, told: &Told| {
+    let work = |(): &mut (), buffer: &mut Buffer, desk: &mut Desk<'_>| {
         let (number, position, step) = {
             let mut pieces = lock(&pieces);
             pieces.0 += 1;
-            let step = pieces.1.next(buffer, told.stops())?;
+            let step = pieces.1.next(buffer, desk.stops())?;
             (pieces.0, pieces.1.position(), step)
         };
-        Some(Batch {
-            number,
-            steps: vec![finish(searcher, position, step, buffer)],
-            reached: position,
-            is_cut: false,
-        })
+        desk.begin(number);
+        desk.add(finish(searcher, position, step, buffer));
+        desk.end(position, false)
     };
     in_workers(
         searcher,
@@ -346,37 +281,26 @@ fn scan_segments<S: ByteSource>(
     let is_one = segments().nth(1).is_none();
     let alone = Alone {
         batches: if is_one { usize::MAX } else { 0 },
-        block: clamp(
-            segments()
-                .map(|one| one.end - one.start)
-                .next()
-                .unwrap_or(0),
-        ),
+        block: segments()
+            .next()
+            .map_or(0, |one| clamp(one.end - one.start)),
     };
     let segments = Mutex::new(segments());
-    let work = |source: &mut S, buffer: &mut Buffer, told: &Told| {
+    let work = |source: &mut S, buffer: &mut Buffer, desk: &mut Desk<'_>| {
         let segment = lock(&segments).next()?;
-        told.wait_for_turn(segment.number);
-        if told.stops() {
+        desk.begin(segment.number);
+        if desk.stops() {
             return None;
         }
         let mut pieces = Pieces::of_segment(source, searcher.overlap(), &segment);
-        let mut batch = Batch {
-            number: segment.number,
-            steps: Vec::new(),
-            reached: segment.end,
-            is_cut: false,
-        };
         while let Some(step) = pieces.next(buffer, false) {
             let position = pieces.position();
-            batch.steps.push(finish(searcher, position, step, buffer));
-            if told.stops() && position < segment.end {
-                batch.reached = position;
-                batch.is_cut = true;
-                break;
+            desk.add(finish(searcher, position, step, buffer));
+            if desk.stops() && position < segment.end {
+                return desk.end(position, true);
             }
         }
-        Some(batch)
+        desk.end(segment.end, false)
     };
     let mut tally = Tally::new(plan.earlier, progress);
     tally.reached = plan.from;
@@ -393,51 +317,6 @@ fn scan_segments<S: ByteSource>(
     tally.report()
 }
 
-/// Lets workers do `work` until there is none left, each with one of the `tools`, and counts. The
-/// caller begins alone: if no more is left then, there need be no worker.
-fn in_workers<'a, T: Send>(
-    searcher: &Searcher,
-    mut tools: Vec<T>,
-    work: &(dyn Fn(&mut T, &mut Buffer, &Told) -> Option<Batch> + Sync),
-    alone: Alone,
-    mut tally: Tally<'a>,
-) -> Tally<'a> {
-    let told = Told::default();
-    let buffer =
-        |len: usize| Buffer::new(searcher.overlap(), len.next_multiple_of(PAGE).min(BLOCK));
-    if let (1.., Some(tool)) = (alone.batches, tools.first_mut()) {
-        let mut buffer = buffer(alone.block);
-        for _ in 0..alone.batches {
-            let Some(batch) = work(tool, &mut buffer, &told) else {
-                return tally;
-            };
-            tally.take_and_tell(batch, &told);
-        }
-    }
-    thread::scope(|scope| {
-        // Bounded, so that a slow progress function slows the workers instead of piling up hits.
-        let (send, receive) = mpsc::sync_channel(2 * tools.len());
-        for mut tool in tools {
-            let (send, told) = (send.clone(), &told);
-            scope.spawn(move || {
-                let _end = EndOnPanic(told);
-                let mut buffer = buffer(BLOCK);
-                while let Some(batch) = work(&mut tool, &mut buffer, told) {
-                    if send.send(batch).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(send);
-        let _end = EndOnPanic(&told);
-        for batch in receive {
-            tally.take_and_tell(batch, &told);
-        }
-    });
-    tally
-}
-
 /// Searches all pieces in the caller's thread, with the one buffer given.
 pub(crate) fn scan_alone<S: ByteSource>(
     searcher: &Searcher,
@@ -449,34 +328,8 @@ pub(crate) fn scan_alone<S: ByteSource>(
 ) {
     while let Some(step) = pieces.next(buffer, stop.get()) {
         let done = finish(searcher, pieces.position(), step, buffer);
-        report.covered_bytes += done.covered;
-        report.add(&done.found);
-        done.gap.into_iter().for_each(|gap| report.add_gap(gap));
-        progress(&Progress {
-            covered: report.covered_bytes,
-            total: report.total_bytes,
-            hits: report.hit_count + report.key_count,
-            fresh: &done.found.hits,
-            fresh_keys: &done.found.keys,
-            position: done.position,
-            report,
-            stop,
-        });
+        tally::count(report, done, stop, progress);
     }
-}
-
-/// Waits for another worker's read without sleeping, as long as a block in memory takes: to be
-/// woken takes longer. A medium that is slower is waited for asleep.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    const PATIENCE: usize = 2000;
-    for _ in 0..PATIENCE {
-        match mutex.try_lock() {
-            Ok(guard) => return guard,
-            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => hint::spin_loop(),
-        }
-    }
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn finish(searcher: &Searcher, position: u64, step: Step, buffer: &Buffer) -> Done {
@@ -539,75 +392,4 @@ fn found_in(searcher: &Searcher, offset: u64, bytes: &[u8], fresh: usize, is_las
     let mut keys = searcher.keys(offset, bytes, fresh);
     keys.retain(|key| key.end() > fresh_from && (key.end() <= end || is_last));
     Found { hits, keys }
-}
-
-/// Puts results back into the order of their offsets and keeps count.
-struct Tally<'a> {
-    report: Report,
-    waiting: BTreeMap<u64, Batch>,
-    next: u64,
-    /// Up to where all was counted.
-    reached: u64,
-    is_cut: bool,
-    stop: Cell<bool>,
-    progress: &'a mut dyn FnMut(&Progress<'_>),
-}
-
-impl<'a> Tally<'a> {
-    fn new(report: Report, progress: &'a mut dyn FnMut(&Progress<'_>)) -> Self {
-        Self {
-            report,
-            waiting: BTreeMap::new(),
-            next: 1,
-            reached: 0,
-            is_cut: false,
-            stop: Cell::new(false),
-            progress,
-        }
-    }
-
-    /// Counts a batch, and tells the workers what came of it.
-    fn take_and_tell(&mut self, batch: Batch, told: &Told) {
-        self.take(batch);
-        // Never taken back: a worker that panicked says it too.
-        told.stop.fetch_or(self.stop.get(), Ordering::Relaxed);
-        told.next.store(self.next, Ordering::Relaxed);
-    }
-
-    fn take(&mut self, batch: Batch) {
-        self.waiting.insert(batch.number, batch);
-        while let Some(batch) = self.waiting.remove(&self.next) {
-            self.next += 1;
-            // What others did behind a place that was not reached is not told.
-            if self.is_cut {
-                continue;
-            }
-            self.is_cut = batch.is_cut;
-            batch.steps.into_iter().for_each(|done| self.count(done));
-            self.reached = batch.reached;
-        }
-    }
-
-    fn count(&mut self, done: Done) {
-        self.report.covered_bytes += done.covered;
-        self.report.add(&done.found);
-        if let Some(gap) = done.gap {
-            self.report.add_gap(gap);
-        }
-        (self.progress)(&Progress {
-            covered: self.report.covered_bytes,
-            total: self.report.total_bytes,
-            hits: self.report.hit_count + self.report.key_count,
-            fresh: &done.found.hits,
-            fresh_keys: &done.found.keys,
-            position: done.position,
-            report: &self.report,
-            stop: &self.stop,
-        });
-    }
-
-    fn report(mut self) -> Report {
-        self.report.sort();
-        self.report
-    }
 }

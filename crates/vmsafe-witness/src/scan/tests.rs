@@ -2,9 +2,12 @@ mod incoming;
 mod side_by_side;
 
 use std::io::{self, Cursor};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::workers::{MOST_AHEAD, MOST_HELD};
 use super::*;
 use crate::buffer::PAGE;
 use crate::searcher::tests::any_case;

@@ -190,6 +190,20 @@ fn the_record_of_many_crowded_targets_takes_little_memory() {
     assert_eq!(json["finding_count"], 12 * Report::MOST_HITS);
 }
 
+/// Each of eight bytes is a place, which takes more memory than they do.
+#[test]
+fn a_file_that_is_nothing_but_findings_takes_little_memory() {
+    const LEN: usize = 96 << 20;
+    let stage = Stage::new();
+    fs::write(&stage.needles, "text:of eight").expect("scratch takes files");
+    let path = stage.dir.path().join("crowd");
+    fs::write(&path, b"of eight".repeat(LEN / 8)).expect("scratch takes files");
+    let (told, peak) = told_by(&stage, "--json", &path);
+    assert!(peak <= MOST_MEMORY, "{peak} bytes");
+    let json: Value = serde_json::from_slice(&told).expect("JSON");
+    assert_eq!(json["finding_count"], LEN / 8);
+}
+
 #[test]
 fn a_needle_behind_more_findings_than_are_kept_is_told() {
     let stage = Stage::new();

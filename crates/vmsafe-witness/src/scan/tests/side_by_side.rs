@@ -85,6 +85,67 @@ fn a_panic_ends_what_is_read_side_by_side() {
     assert!(catch_unwind(AssertUnwindSafe(bomb)).is_err());
 }
 
+/// Its first bytes come when nobody else has read any for a while.
+struct Late<'a> {
+    bytes: Cursor<&'a [u8]>,
+    /// What all have read.
+    read: &'a AtomicU64,
+    /// What all had read when the first bytes came.
+    ahead: &'a AtomicU64,
+}
+
+impl Read for Late<'_> {
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        let read = || self.read.load(Ordering::Relaxed);
+        if self.bytes.position() == 0 {
+            let mut before = u64::MAX;
+            while before != read() {
+                before = read();
+                thread::sleep(Duration::from_millis(200));
+            }
+            self.ahead.store(read(), Ordering::Relaxed);
+        }
+        let count = self.bytes.read(block)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+impl Seek for Late<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.bytes.seek(to)
+    }
+}
+
+#[test]
+fn where_much_is_found_little_is_read_ahead() {
+    const LEN: usize = 16 * PAGE;
+    let wanted = needle(18, 8);
+    let searcher = searcher(&[&wanted]);
+    let ahead = |hay: &[u8], expected: u64| {
+        let (read, ahead) = (AtomicU64::new(0), AtomicU64::new(0));
+        let open = || Late {
+            bytes: Cursor::new(hay),
+            read: &read,
+            ahead: &ahead,
+        };
+        let report = in_segments(&searcher, &open, LEN);
+        assert_eq!(report.hit_count, expected);
+        assert_eq!(report.covered_bytes, hay.len() as u64);
+        clamp(ahead.into_inner()) / LEN
+    };
+    let places = 150 * LEN / wanted.len();
+    let crowded = ahead(&wanted.repeat(places), places as u64);
+    let held = MOST_HELD * wanted.len() / LEN;
+    let side_by_side = held..=held + 2 * MOST_WORKERS;
+    assert!(side_by_side.contains(&crowded), "{crowded} segments");
+    let sparse = ahead(&vec![7; 150 * LEN], 0);
+    assert!(
+        sparse >= clamp(MOST_AHEAD),
+        "the control: {sparse} segments"
+    );
+}
+
 #[test]
 fn a_file_is_read_side_by_side() {
     let wanted = needle(16, 40);
