@@ -98,10 +98,8 @@ pub(crate) fn find_private_keys(base_offset: u64, hay: &[u8]) -> Vec<KeyHit> {
 /// What was read, and need not be read again for each marker in it.
 #[derive(Default)]
 struct Read {
-    /// Up to here texts in base64 were.
-    base64: usize,
-    /// This object of JSON was.
-    object: Option<jwk::Object>,
+    texts: twice::Texts,
+    objects: jwk::Objects,
 }
 
 /// The keys that a marker at `at` belongs to, and where each begins.
@@ -117,15 +115,10 @@ fn recognise(hay: &[u8], format: Format, at: usize, read: &mut Read) -> Vec<(usi
             starts.into_iter().find_map(at_start)
         }
         Format::Pem => return behind(at, pem::recognise(&hay[at..])),
-        Format::PemTwice if at < read.base64 => None,
-        Format::PemTwice => {
-            let text = twice::read(&hay[at..]);
-            read.base64 = at + text.read;
-            return behind(at, text.keys);
-        }
+        Format::PemTwice => return twice::recognise(hay, at, &mut read.texts),
         Format::OpenSsh => openssh::recognise(&hay[at..]).map(here),
         Format::Putty => putty::recognise(&hay[at..]).map(here),
-        Format::Jwk => jwk::around(hay, at, &mut read.object),
+        Format::Jwk => jwk::around(hay, at, &mut read.objects),
         Format::OpenPgpExponent => openpgp::around_exponent(hay, at),
         Format::OpenPgpCurve => openpgp::around_curve(hay, at),
         Format::OpenPgpAlgorithm => openpgp::around_algorithm(hay, at),

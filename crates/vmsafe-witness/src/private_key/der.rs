@@ -12,6 +12,10 @@ pub(super) const SEQUENCE: u8 = 0x30;
 
 /// An RSA modulus below this length, in bytes, is a toy.
 pub(super) const SHORTEST_MODULUS: usize = 64;
+/// One of 16384 bits is the longest that programs make …
+const LONGEST_MODULUS: usize = 2048;
+/// … and none has more primes than this. What claims to takes long to check.
+const MOST_PRIMES: usize = 16;
 
 /// The key that begins at the start of `bytes`.
 pub(super) fn recognise(bytes: &[u8]) -> Option<Recognised> {
@@ -41,6 +45,9 @@ fn pkcs1(content: &[u8]) -> Option<Key<'_>> {
             };
             while let Some(other) = others.take(SEQUENCE) {
                 primes.push(Reader { bytes: other }.positive()?);
+                if primes.len() > MOST_PRIMES {
+                    return None;
+                }
             }
             rsa(n, &primes)
         }
@@ -55,7 +62,9 @@ fn pkcs1(content: &[u8]) -> Option<Key<'_>> {
 /// An RSA key is known by its modulus; that it is one, by its factors.
 pub(super) fn rsa<'a>(n: &'a [u8], primes: &[&[u8]]) -> Option<Key<'a>> {
     let n = strip(n);
-    (n.len() >= SHORTEST_MODULUS && is_product(primes, n)).then_some((KeyKind::Rsa, n))
+    let is_usual =
+        (SHORTEST_MODULUS..=LONGEST_MODULUS).contains(&n.len()) && primes.len() <= MOST_PRIMES;
+    (is_usual && is_product(primes, n)).then_some((KeyKind::Rsa, n))
 }
 
 /// Whether these are of the sizes that DSA knows.

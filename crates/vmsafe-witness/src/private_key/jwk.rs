@@ -1,9 +1,7 @@
 //! Private keys as JSON Web Keys (RFC 7517, 7518 and 8037), also inside a string of other JSON.
 
-use core::ops::Range;
-
 use base64ct::Base64UrlUnpadded;
-use memchr::memchr2_iter;
+use memchr::memchr_iter;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -17,49 +15,88 @@ pub(super) const MEMBER: &[u8] = b"\"kty";
 
 /// No brace of a key is further away from its marker …
 const FURTHEST: usize = super::OVERLAP;
-/// … and no more are between: what was made to hold many others would be read as often as it does.
+/// … and no more open between: what was made to hold many others would be read as often as it does.
 const MOST_BRACES: usize = 64;
 
-/// Where an object begins, and whether it is read as one in a string.
-pub(super) type Object = (usize, bool);
+/// Where an object may begin, and whether it is read as one in a string.
+type Object = (usize, bool);
 
-/// The key whose marker stands at `at`, from its brace to the other, and where it begins. The
-/// object `read` was asked about; now this one is.
-pub(super) fn around(
-    hay: &[u8],
-    at: usize,
-    read: &mut Option<Object>,
-) -> Option<(usize, Recognised)> {
-    let object = object_around(hay, at)?;
-    let is_in_string = hay[..at].ends_with(b"\\");
-    let this = Some((object.start, is_in_string));
-    if core::mem::replace(read, this) == this {
-        return None;
-    }
-    let bytes = &hay[object.clone()];
-    let key = if is_in_string {
-        in_string(bytes)
-    } else {
-        at_start(bytes)
-    };
-    Some((object.start, key?))
+/// The objects that were read last.
+pub(super) struct Objects {
+    objects: [Object; MOST_BRACES],
+    next: usize,
 }
 
-/// The key that `bytes` begins with.
-fn at_start(bytes: &[u8]) -> Option<Recognised> {
+impl Default for Objects {
+    fn default() -> Self {
+        Self {
+            objects: [(usize::MAX, false); MOST_BRACES],
+            next: 0,
+        }
+    }
+}
+
+impl Objects {
+    /// Whether this one is none of them. Then it is the last.
+    fn is_new(&mut self, object: Object) -> bool {
+        if self.objects.contains(&object) {
+            return false;
+        }
+        self.objects[self.next] = object;
+        self.next = (self.next + 1) % MOST_BRACES;
+        true
+    }
+}
+
+/// The key whose marker stands at `at`, from its brace to the other, and where it begins, unless it
+/// was `read` before.
+pub(super) fn around(hay: &[u8], at: usize, read: &mut Objects) -> Option<(usize, Recognised)> {
+    let is_in_string = hay[..at].ends_with(b"\\");
+    let reader = if is_in_string { in_string } else { at_start };
+    let first = at.saturating_sub(FURTHEST);
+    // The next brace before may stand in a string, or be of an object that ends before: then that
+    // is no object, or not this one.
+    for brace in memchr_iter(b'{', &hay[first..at]).rev().take(MOST_BRACES) {
+        let start = first + brace;
+        if !read.is_new((start, is_in_string)) {
+            continue;
+        }
+        let Some(object) = reader(&hay[start..hay.len().min(start + FURTHEST)]) else {
+            continue;
+        };
+        if start + object.len > at {
+            return Some((start, object.key?));
+        }
+    }
+    None
+}
+
+/// An object of JSON.
+struct Parsed {
+    len: usize,
+    key: Option<Recognised>,
+}
+
+/// The object that `bytes` begins with, if it has the members of a key.
+fn at_start(bytes: &[u8]) -> Option<Parsed> {
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Key<'_>>();
     let key = values.next()?.ok()?;
-    key.recognise(values.byte_offset())
+    let len = values.byte_offset();
+    Some(Parsed {
+        len,
+        key: key.recognise(len),
+    })
 }
 
 /// As [`at_start`], where each quote is written as one in a string is.
-fn in_string(bytes: &[u8]) -> Option<Recognised> {
+fn in_string(bytes: &[u8]) -> Option<Parsed> {
     let mut text = Zeroizing::new(Vec::with_capacity(bytes.len()));
     text.extend(characters(bytes).map(|(byte, _)| byte));
-    let key = at_start(&text)?;
+    let parsed = at_start(&text)?;
     let lengths = characters(bytes).map(|(_, len)| len);
-    let len = lengths.take(key.len).sum();
-    Some(Recognised { len, ..key })
+    let len = lengths.take(parsed.len).sum();
+    let key = parsed.key.map(|key| Recognised { len, ..key });
+    Some(Parsed { len, key })
 }
 
 /// What a string that begins so spells, up to its end: each byte, and how many it is written with.
@@ -76,30 +113,6 @@ fn characters(bytes: &[u8]) -> impl Iterator<Item = (u8, usize)> {
         rest = behind;
         Some((byte, len))
     })
-}
-
-/// The innermost object that what stands at `at` is a member of.
-fn object_around(hay: &[u8], at: usize) -> Option<Range<usize>> {
-    let first = at.saturating_sub(FURTHEST);
-    let before = memchr2_iter(b'{', b'}', &hay[first..at]).rev();
-    let start = unmatched(b'{', before.map(|place| first + place), hay)?;
-    let last = hay.len().min(start + FURTHEST);
-    let behind = memchr2_iter(b'{', b'}', hay.get(at..last)?);
-    let end = unmatched(b'}', behind.map(|place| at + place), hay)?;
-    Some(start..end + 1)
-}
-
-/// The first of these braces that is this one and belongs to none before it.
-fn unmatched(wanted: u8, braces: impl Iterator<Item = usize>, hay: &[u8]) -> Option<usize> {
-    let mut others = 0;
-    for place in braces.take(MOST_BRACES) {
-        match hay[place] == wanted {
-            true if others == 0 => return Some(place),
-            true => others -= 1,
-            false => others += 1,
-        }
-    }
-    None
 }
 
 /// Its members, borrowed: what is copied would stay in our memory.

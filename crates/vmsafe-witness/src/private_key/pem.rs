@@ -15,7 +15,7 @@ const DASHES: &[u8] = b"-----";
 const LONGEST: usize = super::OVERLAP;
 
 /// So many digits spell three bytes.
-const GROUP: usize = 4;
+pub(super) const GROUP: usize = 4;
 
 /// The keys in the block that begins at the start of `bytes`, and where each begins; also where
 /// line ends are written as `\n`, as in a JSON string. One that is encrypted is none.
@@ -182,9 +182,9 @@ pub(super) fn decode_digits<A: Encoding>(digits: &[u8]) -> Option<Zeroizing<Vec<
 
 /// The digits of a text in base64 and where each stands, up to the first `=`; `None` for what is
 /// neither a digit nor between two lines.
-struct Digits<'a> {
-    text: &'a [u8],
-    at: usize,
+pub(super) struct Digits<'a> {
+    pub(super) text: &'a [u8],
+    pub(super) at: usize,
 }
 
 impl Iterator for Digits<'_> {

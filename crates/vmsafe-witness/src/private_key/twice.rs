@@ -8,7 +8,7 @@
 use memchr::memmem;
 
 use super::Recognised;
-use super::pem::{self, Decoded};
+use super::pem::{self, Decoded, Digits, GROUP};
 
 /// What the beginning of such a block is written as.
 pub(super) const BEGIN: &[u8] = b"LS0tLS1CRUdJTiB";
@@ -16,23 +16,45 @@ pub(super) const BEGIN: &[u8] = b"LS0tLS1CRUdJTiB";
 /// No text is read further.
 const LONGEST: usize = super::OVERLAP;
 
-/// The keys in a text.
-pub(super) struct Text {
-    /// From the first digit of each to its last.
-    pub(super) keys: Vec<(usize, Recognised)>,
-    /// What begins before this need not be read again: so each byte is decoded twice at most,
-    /// however often a text seems to begin.
-    pub(super) read: usize,
+/// What of such texts was read: so each byte is decoded eight times at most, however often a text
+/// seems to begin.
+#[derive(Default)]
+pub(super) struct Texts {
+    /// So many digits stand before `at`, since the first that was read.
+    digits: usize,
+    at: usize,
+    /// Up to where digits were read in groups of four that begin with each of four in turn. What
+    /// ends without padding may have another group behind it.
+    until: [usize; GROUP],
 }
 
-/// Reads the text that begins at the start of `bytes`. Certificates may stand before a key.
-pub(super) fn read(bytes: &[u8]) -> Text {
-    let Some(text) = Decoded::of(&bytes[..bytes.len().min(LONGEST)]) else {
-        return Text {
-            keys: Vec::new(),
-            read: 0,
-        };
+impl Texts {
+    /// Which of four digits the one at `at` is. Places are asked about in order.
+    fn phase(&mut self, hay: &[u8], at: usize) -> usize {
+        if self.until.iter().all(|until| *until <= at) {
+            self.digits = 0;
+        } else {
+            let between = Digits {
+                text: &hay[..at],
+                at: self.at,
+            };
+            self.digits += between.map_while(|digit| digit).count();
+        }
+        self.at = at;
+        self.digits % GROUP
+    }
+}
+
+/// The keys in the text that begins at `at`, from the first digit of each to its last. Certificates
+/// may stand before a key.
+pub(super) fn recognise(hay: &[u8], at: usize, read: &mut Texts) -> Vec<(usize, Recognised)> {
+    let phase = read.phase(hay, at);
+    let is_read = at < read.until[phase];
+    let bytes = &hay[at..hay.len().min(at + LONGEST)];
+    let Some(text) = Some(bytes).filter(|_| !is_read).and_then(Decoded::of) else {
+        return Vec::new();
     };
+    read.until[phase] = at + text.end().min(LONGEST / 2);
     let blocks = memmem::find_iter(&text.bytes, pem::BEGIN);
     let keys = blocks.flat_map(|block| {
         let keys = pem::recognise(&text.bytes[block..]);
@@ -42,10 +64,7 @@ pub(super) fn read(bytes: &[u8]) -> Text {
     let place = |(start, key): (usize, Recognised)| {
         let place = text.place(start..start + key.len)?;
         let len = place.len();
-        Some((place.start, Recognised { len, ..key }))
+        Some((at + place.start, Recognised { len, ..key }))
     };
-    Text {
-        keys: keys.filter_map(place).collect(),
-        read: text.end().min(LONGEST / 2),
-    }
+    keys.filter_map(place).collect()
 }
