@@ -87,6 +87,19 @@ fn what_a_member_says_of_another_key_does_not_hide_the_key() {
 }
 
 #[test]
+fn braces_in_strings_hide_no_key() {
+    for (name, json, pem) in json_keys() {
+        for id in ["a{b", "a}b", "}{", "{\\\"", "{{{{", "}}}}", "{\\\"kty"] {
+            let member = format!("\"kid\":\"{id}\"");
+            let before = json.replacen('{', &format!("{{{member},"), 1);
+            assert_found(&name, "", &before, &pem);
+            let behind = format!("{},{member}}}", json.strip_suffix('}').unwrap());
+            assert_found(&name, "", &behind, &pem);
+        }
+    }
+}
+
+#[test]
 fn digits_may_be_padded() {
     let (name, json, pem) = json_keys().swap_remove(0);
     let padded = json.replace("\",\"y", "=\",\"y");

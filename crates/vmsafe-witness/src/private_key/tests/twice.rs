@@ -71,3 +71,24 @@ fn one_of_many_texts_is_found_wherever_it_stands() {
         }
     }
 }
+
+#[test]
+fn a_text_that_ends_without_padding_hides_none_behind_it() {
+    let (_, key) = open_keys()
+        .find(|(name, _)| name == "ed25519-pkcs8")
+        .unwrap();
+    let key = encoded(&key, 64);
+    for len in 1100..1106 {
+        let digits = Base64::encode_string(&noise(len, 9));
+        let certificate = format!("-----BEGIN CERTIFICATE-----\n{digits}\n---");
+        let before = encoded(certificate.as_bytes(), 64);
+        let before = before.strip_suffix(b"=").unwrap_or(&before);
+        let before = before.strip_suffix(b"=").unwrap_or(before);
+        for between in [&b"\n"[..], b"\r\n", b""] {
+            let hay = [&before[..], between, &key, b"\n"].concat();
+            let found = find_private_keys(0, &hay);
+            let offsets: Vec<u64> = found.iter().map(|key| key.offset).collect();
+            assert_eq!(offsets, [(before.len() + between.len()) as u64], "{len}");
+        }
+    }
+}
