@@ -178,7 +178,10 @@ pub struct Fingerprint([u8; 8]);
 impl Fingerprint {
     pub(crate) fn of(key: &[u8]) -> Self {
         let mut first = [0; 8];
-        first.copy_from_slice(&Sha256::digest(key)[..8]);
+        // Not moved, and wiped in its place: a part of the key lies in it.
+        let mut hash = Sha256::new();
+        hash.update(key);
+        first.copy_from_slice(&hash.finalize_reset()[..8]);
         Self(first)
     }
 

@@ -21,11 +21,14 @@ pub(crate) trait ByteSource: Send {
 /// Bytes that come once, in order.
 pub(crate) struct Stream<'a> {
     reader: &'a mut (dyn Read + Send),
+    /// What came behind the bytes that were given last: a reader need not say it again.
+    failed: Option<io::Error>,
 }
 
 impl<'a> Stream<'a> {
     pub(crate) fn new(reader: &'a mut (dyn Read + Send)) -> Self {
-        Self { reader }
+        let failed = None;
+        Self { reader, failed }
     }
 }
 
@@ -34,14 +37,20 @@ impl ByteSource for Stream<'_> {
     const CAN_SKIP: bool = false;
 
     fn read_block(&mut self, _at: u64, block: &mut [u8]) -> io::Result<usize> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let mut filled = 0;
         while filled < block.len() {
             match patiently(|| self.reader.read(&mut block[filled..])) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
-                // What came before the error is searched; the error comes again or is over.
-                Err(_) if filled > 0 => break,
-                Err(error) => return Err(error),
+                Err(error) if filled == 0 => return Err(error),
+                // What came before the error is searched.
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
             }
         }
         Ok(filled)

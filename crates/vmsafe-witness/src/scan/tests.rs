@@ -205,6 +205,29 @@ fn short_reads_lose_nothing() {
     }
 }
 
+/// Bytes, one error, and bytes again.
+struct Once(Vec<io::Result<&'static [u8]>>);
+
+impl Read for Once {
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.0.pop().unwrap_or(Ok(b""))?;
+        block[..bytes.len()].copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
+}
+
+#[test]
+fn an_error_that_a_stream_does_not_repeat_is_told() {
+    let part: &[u8] = b"ten bytes.";
+    let error = || Err(io::Error::other("said once"));
+    let scan = |reads| {
+        let report = scan_stream(&searcher(&[b"abcdefgh"]), &mut Once(reads), &mut |_| ());
+        (report.covered_bytes, report.is_complete())
+    };
+    assert_eq!(scan(vec![Ok(part), error(), Ok(part)]), (10, false));
+    assert_eq!(scan(vec![Ok(part), Ok(part)]), (20, true));
+}
+
 #[test]
 fn a_stream_that_fails_keeps_what_it_gave() {
     let wanted = needle(8, 32);
