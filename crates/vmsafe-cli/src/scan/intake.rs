@@ -1,7 +1,7 @@
 //! Where needles come from: a descriptor, a file, or standard input; never an argument.
 
-use std::fs::{self, File};
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -37,8 +37,15 @@ pub(super) fn needles(source: Option<File>) -> anyhow::Result<Needles> {
 
 /// The modulus of the RSA public key in a file.
 pub(super) fn modulus(path: &Path) -> anyhow::Result<Modulus> {
+    /// More than any has, with whatever stands beside it.
+    const LONGEST: u64 = 1 << 20;
     let named = || format!("cannot read a public key from {}", path.display());
-    Modulus::from_public_key(&fs::read(path).with_context(named)?).with_context(named)
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(named)?;
+    file.take(LONGEST)
+        .read_to_end(&mut bytes)
+        .with_context(named)?;
+    Modulus::from_public_key(&bytes).with_context(named)
 }
 
 /// Whether the needles come from standard input.

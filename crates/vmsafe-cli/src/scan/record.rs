@@ -2,17 +2,22 @@
 //!
 //! It holds no needle, only two bytes by which most mix-ups are noticed.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::io::ErrorKind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufWriter, ErrorKind, IntoInnerError, Read};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 use vmsafe_witness::{Checkpoint, Needles, Report};
 
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
+/// What a record of any version begins with.
+const BEGIN: &[u8] = br#"{"version":"#;
+/// What a crash can cost.
+pub(super) const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// Places of one target that are kept however many there are of others; all of them are counted.
 const FEWEST_PLACES: usize = 1000;
 
@@ -42,7 +47,8 @@ struct Content {
     version: u32,
     salt: u64,
     question: Question,
-    targets: Vec<Entry>,
+    /// By the names that [`Target::key`](super::target::Target::key) gives them.
+    targets: BTreeMap<String, Entry>,
 }
 
 /// What a record of any version has.
@@ -62,7 +68,7 @@ impl Content {
         );
         let content: Self = serde_json::from_slice(bytes).context(DAMAGED)?;
         // Now, and not when other targets were searched.
-        for entry in &content.targets {
+        for entry in content.targets.values() {
             entry.checkpoint.parse::<Checkpoint>().context(DAMAGED)?;
         }
         Ok(content)
@@ -71,8 +77,6 @@ impl Content {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
-    /// As [`Target::key`](super::target::Target::key) gives it.
-    target: String,
     identity: Identity,
     /// How many places of findings the checkpoint holds.
     places: usize,
@@ -86,6 +90,10 @@ pub(super) struct Record {
     content: Content,
     /// The targets of this run.
     at_hand: BTreeSet<String>,
+    /// How many places all entries hold.
+    places: usize,
+    /// When it was written last.
+    written: Instant,
 }
 
 impl Record {
@@ -96,11 +104,9 @@ impl Record {
         question: impl FnOnce(u16) -> Question,
     ) -> anyhow::Result<Self> {
         let named = || format!("the record {}", path.display());
-        let earlier = match fs::read(path) {
-            Ok(bytes) => Some(Content::read(&bytes).with_context(named)?),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", named())),
-        };
+        let earlier = read(path).with_context(|| format!("cannot read {}", named()))?;
+        let earlier = earlier.map(|bytes| Content::read(&bytes));
+        let earlier = earlier.transpose().with_context(named)?;
         let salt = match &earlier {
             Some(content) => content.salt,
             None => getrandom::u64()?,
@@ -118,12 +124,14 @@ impl Record {
             version: VERSION,
             salt,
             question,
-            targets: Vec::new(),
+            targets: BTreeMap::new(),
         });
-        let record = Self {
+        let mut record = Self {
             path: path.to_owned(),
+            places: content.targets.values().map(|entry| entry.places).sum(),
             content,
             at_hand: BTreeSet::new(),
+            written: Instant::now(),
         };
         // Where it cannot be kept, that is an error now, and not after hours of a scan.
         record.write()?;
@@ -137,11 +145,8 @@ impl Record {
         identity: Identity,
     ) -> anyhow::Result<Option<Checkpoint>> {
         self.at_hand.insert(target.to_owned());
-        let same = |entry: &&Entry| {
-            let identical = entry.identity == identity && identity.own.is_some();
-            identical && entry.target == target
-        };
-        let Some(entry) = self.content.targets.iter().find(same) else {
+        let same = |entry: &&Entry| entry.identity == identity && identity.own.is_some();
+        let Some(entry) = self.content.targets.get(target).filter(same) else {
             return Ok(None);
         };
         let read = entry.checkpoint.parse();
@@ -149,31 +154,40 @@ impl Record {
             .with_context(|| format!("the record {}", self.path.display()))
     }
 
-    /// Keeps how far the scan of a target came.
+    /// Keeps how far the scan of a target came. It is written `now`, or when that is due.
     pub(super) fn keep(
         &mut self,
         target: &str,
         identity: Identity,
         mut checkpoint: Checkpoint,
+        now: bool,
     ) -> anyhow::Result<()> {
-        self.content.targets.retain(|entry| entry.target != target);
-        let held = self.content.targets.iter().map(|entry| entry.places);
+        if let Some(before) = self.content.targets.remove(target) {
+            self.places -= before.places;
+        }
         let room = Report::MOST_HITS
-            .saturating_sub(held.sum())
+            .saturating_sub(self.places)
             .max(FEWEST_PLACES);
         let report = &mut checkpoint.report;
         report.keys.truncate(room);
         report.hits.truncate(room);
-        self.content.targets.push(Entry {
-            target: target.to_owned(),
+        let places = report.hits.len() + report.keys.len();
+        let entry = Entry {
             identity,
-            places: report.hits.len() + report.keys.len(),
+            places,
             checkpoint: checkpoint.to_string(),
-        });
-        self.write()
+        };
+        self.places += places;
+        self.content.targets.insert(target.to_owned(), entry);
+        if now || self.written.elapsed() > KEEP_EVERY {
+            self.write()?;
+        }
+        Ok(())
     }
 
-    fn write(&self) -> anyhow::Result<()> {
+    /// Writes it as it is now.
+    pub(super) fn write(&mut self) -> anyhow::Result<()> {
+        self.written = Instant::now();
         let advice = "give --resume a place for it that takes files";
         self.replace()
             .with_context(|| format!("cannot write the record {}: {advice}", self.path.display()))
@@ -183,8 +197,10 @@ impl Record {
     fn replace(&self) -> anyhow::Result<()> {
         let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
         // Of mode 0600.
-        let mut new = NamedTempFile::new_in(dir.unwrap_or(Path::new(".")))?;
-        serde_json::to_writer(&mut new, &self.content)?;
+        let new = NamedTempFile::new_in(dir.unwrap_or(Path::new(".")))?;
+        let mut out = BufWriter::new(new);
+        serde_json::to_writer(&mut out, &self.content)?;
+        let new = out.into_inner().map_err(IntoInnerError::into_error)?;
         new.as_file().sync_all()?;
         new.persist(&self.path)?;
         Ok(())
@@ -193,8 +209,8 @@ impl Record {
     /// The targets of this run are done: there is nothing to go on with. What others came to stays.
     pub(super) fn finish(mut self) -> anyhow::Result<()> {
         let at_hand = &self.at_hand;
-        let is_other = |entry: &Entry| !at_hand.contains(&entry.target);
-        self.content.targets.retain(is_other);
+        let targets = &mut self.content.targets;
+        targets.retain(|target, _| !at_hand.contains(target));
         if !self.content.targets.is_empty() {
             return self.write();
         }
@@ -204,6 +220,28 @@ impl Record {
             _ => Ok(()),
         }
     }
+}
+
+/// The record in a file; `None` if there is none, or nothing in it.
+fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    const FOREIGN: &str = "it is no record of a scan: give --resume a file of its own";
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    // A device may have no end.
+    ensure!(file.metadata()?.is_file(), FOREIGN);
+    let mut bytes = Vec::new();
+    (&mut file)
+        .take(BEGIN.len() as u64)
+        .read_to_end(&mut bytes)?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    ensure!(bytes == BEGIN, FOREIGN);
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// The checkpoint of a target that was searched to its end.

@@ -4,7 +4,7 @@ use core::iter;
 use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use vmsafe_witness::{
     Checkpoint, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher, scan_incoming,
@@ -15,7 +15,7 @@ use super::finding::{Finding, Gap};
 use super::findings::Findings;
 use super::open::{Bytes, Open, open};
 use super::process;
-use super::record::{Identity, Record, whole};
+use super::record::{Identity, KEEP_EVERY, Record, whole};
 use super::reveal::{Blot, Reveal};
 use super::target::Target;
 use crate::exit::Exit;
@@ -35,9 +35,6 @@ pub(super) struct Search<'a> {
     pub(super) stop: Interrupt,
     pub(super) out: &'a Output,
 }
-
-/// How often a record is kept while a scan runs: what a crash can cost.
-const KEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// Why a target that was not begun is a gap.
 const STOPPED: &str = "the scan was stopped";
@@ -245,7 +242,7 @@ impl Search<'_> {
             let asked = self.stop.asked() && !stopped;
             if asked || (kept.elapsed() > KEEP_EVERY && !stopped) {
                 // Before the stop: what a stop cuts in two is found whole by the scan that goes on.
-                self.keep(&subject, || progress.checkpoint());
+                self.keep(&subject, || progress.checkpoint(), true);
                 kept = Instant::now();
             }
             if asked {
@@ -274,16 +271,16 @@ impl Search<'_> {
         }
         if !stopped {
             let len = subject.identity.map_or(0, |identity| identity.len);
-            self.keep(subject, || whole(report, len));
+            self.keep(subject, || whole(report, len), false);
         }
     }
 
     /// A record that cannot be kept ends no scan: what was found is worth more.
-    fn keep(&mut self, subject: &Subject<'_>, checkpoint: impl FnOnce() -> Checkpoint) {
+    fn keep(&mut self, subject: &Subject<'_>, checkpoint: impl FnOnce() -> Checkpoint, now: bool) {
         let (Some(record), Some(identity)) = (&mut self.record, subject.identity) else {
             return;
         };
-        let kept = record.keep(&subject.key, identity, checkpoint());
+        let kept = record.keep(&subject.key, identity, checkpoint(), now);
         let is_first = self.record_failure.is_none();
         if let (Err(error), true) = (&kept, is_first) {
             let note = format!("{error:#}; the scan goes on without");
@@ -319,8 +316,11 @@ impl Search<'_> {
     pub(super) fn end(self) -> anyhow::Result<Exit> {
         let exit = self.findings.exit();
         self.findings.show(self.out)?;
-        let done = self.record.filter(|_| !self.stop.asked());
-        let finished = done.map_or(Ok(()), Record::finish);
+        let finished = match self.record {
+            Some(mut record) if self.stop.asked() => record.write(),
+            Some(record) => record.finish(),
+            None => Ok(()),
+        };
         match self.record_failure.map_or(finished, Err) {
             Err(error) if exit == Exit::Found => self.out.warn(format_args!("{error:#}")),
             other => other?,

@@ -85,7 +85,7 @@ fn a_text_that_ends_without_padding_hides_none_behind_it() {
         let before = before.strip_suffix(b"=").unwrap_or(&before);
         let before = before.strip_suffix(b"=").unwrap_or(before);
         for between in [&b"\n"[..], b"\r\n", b""] {
-            let hay = [&before[..], between, &key, b"\n"].concat();
+            let hay = [before, between, &key, b"\n"].concat();
             let found = find_private_keys(0, &hay);
             let offsets: Vec<u64> = found.iter().map(|key| key.offset).collect();
             assert_eq!(offsets, [(before.len() + between.len()) as u64], "{len}");
