@@ -63,8 +63,8 @@ pub(crate) struct ScanArgs {
         default_missing_value = "aes,private"
     )]
     keys: Vec<Unknown>,
-    /// Look for the primes of this RSA public key, as numbers in memory: PEM, DER, or an ssh-rsa
-    /// line.
+    /// Look for the primes of this RSA public key, as numbers in memory: 64-bit words, the lowest
+    /// first, at multiples of eight bytes. The key is given as PEM, DER, or an ssh-rsa line.
     #[arg(long, value_name = "FILE")]
     public_key: Vec<PathBuf>,
     /// Search the content of compressed streams, or their bytes as they are.
@@ -75,7 +75,7 @@ pub(crate) struct ScanArgs {
     #[arg(long)]
     reveal: bool,
     /// Keep what was covered and found in FILE when interrupted, and go on from it; on a device
-    /// until the next boot.
+    /// until the next boot. Streams, compressed files and processes begin anew.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// Report as JSON.
@@ -102,7 +102,8 @@ pub(crate) struct ScanArgs {
 enum Unknown {
     /// AES keys, by their key schedules, of every length and layout.
     Aes,
-    /// Private keys in DER, PEM, OpenSSH, PuTTY, OpenPGP and age, and as JSON Web Keys.
+    /// Private keys in DER, PEM, OpenSSH, PuTTY, OpenPGP and age, as JSON Web Keys and
+    /// S-expressions.
     Private,
 }
 
@@ -190,10 +191,9 @@ impl ScanArgs {
             encoded: self.encoded,
             schedules: self.keys.contains(&Unknown::Aes),
             private_keys: self.keys.contains(&Unknown::Private),
-            // Public numbers, as they are.
             moduli: moduli
                 .iter()
-                .map(|modulus| format!("{modulus:?}"))
+                .map(|modulus| modulus.fingerprint().to_string())
                 .collect(),
             decompress: self.decompress == Decompress::Auto,
         }

@@ -51,7 +51,10 @@ pub enum ModulusError {
     #[error("an even number is no RSA modulus: give the modulus with its first byte first")]
     Even,
     /// No RSA public key was recognised.
-    #[error("no RSA public key: give it as PEM or DER, or as a line that begins with ssh-rsa")]
+    #[error(
+        "no RSA public key: give it as PEM or DER, or as a line that begins with ssh-rsa; of a \
+         certificate: openssl x509 -pubkey -noout, of a private key: openssl rsa -pubout"
+    )]
     Unknown,
 }
 

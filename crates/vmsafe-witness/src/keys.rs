@@ -99,7 +99,8 @@ pub enum KeyForm {
     /// The same, or an OpenSSH key, as text from `BEGIN` to `END`; or a key of OpenPGP as text: the
     /// first from `BEGIN` to its last digit, each other from its first.
     Pem,
-    /// A file with such a text, written in base64 once more, as Kubernetes keeps it.
+    /// Such a text in a file that is written in base64 once more, as Kubernetes keeps it: from the
+    /// key's first digit to its last.
     PemTwice,
     /// The binary format of OpenSSH.
     OpenSsh,

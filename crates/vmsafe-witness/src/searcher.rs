@@ -88,7 +88,7 @@ pub struct Wanted {
     pub encoded: bool,
     /// AES keys that are not known, by their key schedules.
     pub schedules: bool,
-    /// Private keys that are not known, by their formats: DER, PEM, OpenSSH, OpenPGP, age.
+    /// Private keys that are not known, in each form of a key that [`KeyForm`](crate::KeyForm) has.
     pub private_keys: bool,
     /// The primes of RSA keys with these moduli, as numbers in memory.
     pub moduli: Vec<Modulus>,
