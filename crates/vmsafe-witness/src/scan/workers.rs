@@ -172,21 +172,38 @@ pub(super) fn in_workers<'a, T: Send>(
             }
         }
     }
+    let count = tools.len();
+    let tools = Mutex::new(tools);
+    let run = |send: &mut dyn FnMut(Batch) -> bool| {
+        let Some(mut tool) = lock(&tools).pop() else {
+            return;
+        };
+        let mut buffer = buffer(BLOCK);
+        let mut desk = Desk::new(&told, send);
+        while work(&mut tool, &mut buffer, &mut desk).is_some() {}
+    };
     thread::scope(|scope| {
         // Bounded, so that a slow progress function slows the workers instead of piling up hits.
-        let (send, receive) = mpsc::sync_channel(2 * tools.len());
-        for mut tool in tools {
-            let (send, told) = (send.clone(), &told);
-            scope.spawn(move || {
+        let (send, receive) = mpsc::sync_channel(2 * count);
+        let (run, told) = (&run, &told);
+        let start = |_: &usize| {
+            let send = send.clone();
+            let worker = move || {
                 let _end = EndOnPanic(told);
-                let mut buffer = buffer(BLOCK);
-                let mut send = |batch| send.send(batch).is_ok();
-                let mut desk = Desk::new(told, &mut send);
-                while work(&mut tool, &mut buffer, &mut desk).is_some() {}
+                run(&mut |batch| send.send(batch).is_ok());
+            };
+            thread::Builder::new().spawn_scoped(scope, worker).is_ok()
+        };
+        let started = (0..count).take_while(start).count();
+        drop(send);
+        let _end = EndOnPanic(told);
+        if started == 0 {
+            // Where a limit leaves no thread, the caller does it all.
+            run(&mut |batch| {
+                told.count(&mut tally, batch);
+                true
             });
         }
-        drop(send);
-        let _end = EndOnPanic(&told);
         for batch in receive {
             told.count(&mut tally, batch);
         }

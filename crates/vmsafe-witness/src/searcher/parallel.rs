@@ -1,5 +1,7 @@
 //! Work that is shared out among the cores.
 
+use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::scan::workers;
@@ -15,24 +17,35 @@ pub(super) fn shares<T>(all: &[T]) -> Vec<&[T]> {
     shares
 }
 
-/// Does `work` on all `parts` at once; the results in their order.
+/// Does `work` on all `parts` at once, as far as there can be threads; the results in their order.
 pub(super) fn in_parallel<P: Send, R: Send>(
     parts: impl IntoIterator<Item = P>,
     work: impl Fn(P) -> R + Sync,
 ) -> Vec<R> {
-    let mut parts = parts.into_iter();
-    let Some(first) = parts.next() else {
+    // Whoever comes first takes a part: a thread that cannot be started takes none.
+    let parts: Vec<_> = parts
+        .into_iter()
+        .map(|part| Mutex::new(Some(part)))
+        .collect();
+    let Some((first, others)) = parts.split_first() else {
         return Vec::new();
     };
+    let done = |part: &Mutex<Option<P>>| {
+        let part = part.lock().unwrap_or_else(PoisonError::into_inner).take();
+        part.map(&work)
+    };
     thread::scope(|scope| {
-        let work = &work;
-        let others: Vec<_> = parts.map(|part| scope.spawn(move || work(part))).collect();
-        let first = work(first);
-        let joined = others.into_iter().map(|other| match other.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
+        let done = &done;
+        let start = |part| thread::Builder::new().spawn_scoped(scope, move || done(part));
+        let started: Vec<_> = others.iter().map(start).collect();
+        let first = done(first);
+        let joined = started.into_iter().zip(others).map(|(thread, part)| {
+            let Ok(thread) = thread else {
+                return done(part);
+            };
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic))
         });
-        [first].into_iter().chain(joined).collect()
+        [first].into_iter().chain(joined).flatten().collect()
     })
 }
 

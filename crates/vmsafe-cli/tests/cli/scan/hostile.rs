@@ -292,3 +292,20 @@ fn a_swap_header_with_impossible_numbers() {
     put(&mut swap, 1028, &u32::MAX.to_le_bytes());
     is_withstood(&stage, "last-page", &swap, "");
 }
+
+/// A stack larger than the address space is one that no thread can have.
+#[test]
+fn where_there_can_be_no_thread_all_is_searched_all_the_same() {
+    let stage = Stage::new();
+    let len = 20 << 20;
+    let target = stage.file("target", len, &[0, len / 2, len - NEEDLE.len()]);
+    for stack in [Some("200000000000000"), None] {
+        let mut command = vmsafe();
+        command.envs(stack.map(|stack| ("RUST_MIN_STACK", stack)));
+        command.args(["scan", "--json", "--needle-file", arg(&stage.needles)]);
+        let said = Said::from(command.arg(&target).output().expect("it runs"));
+        assert_eq!(said.code, Some(1), "{stack:?}: {said:?}");
+        assert_eq!(said.json()["finding_count"], 3, "{stack:?}");
+        assert_eq!(said.json()["covered_bytes"], len, "{stack:?}");
+    }
+}
