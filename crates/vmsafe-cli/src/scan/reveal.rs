@@ -13,11 +13,13 @@ use super::finding::Context;
 const SIDE: u64 = 16;
 /// Direct reads want places, lengths and buffers at multiples of this.
 const PAGE: usize = 4096;
+/// Findings that are no further apart share a search for what may not be shown.
+const AHEAD: u64 = 32 * 1024;
 /// What stands for a byte of a needle or key.
 const BLOTTED: &str = "**";
 
-/// Finds what may not be shown: needles in all of their forms, whether or not these are looked for,
-/// and keys that are.
+/// Finds what may not be shown: needles in all of their forms, and keys, whether or not these are
+/// looked for.
 #[derive(Clone, Debug)]
 pub(super) struct Blot {
     searcher: Searcher,
@@ -32,34 +34,75 @@ impl Blot {
         /// Hexadecimal, and UTF-16 of text.
         const WIDEST: usize = 2;
         let lens = (0..needles.len()).filter_map(|number| needles.len_of(NeedleId::new(number)));
-        let keys = wanted.schedules || wanted.private_keys || !wanted.moduli.is_empty();
         let longest = lens.map(|len| WIDEST * len).max().unwrap_or(0);
-        let longest = longest.max(if keys { LONGEST_KEY } else { 0 });
-        wanted.encoded = true;
+        let longest = longest.max(LONGEST_KEY);
+        (wanted.encoded, wanted.schedules, wanted.private_keys) = (true, true, true);
         Self {
             searcher: Searcher::with(needles, &wanted),
             longest: longest as u64,
         }
     }
 
-    /// Where in `bytes`, which begin at `start`, needles and keys stand.
+    /// Where in `bytes`, which begin at `start`, needles and keys stand: in order, and none touches
+    /// the next.
     fn covered(&self, start: u64, bytes: &[u8]) -> Vec<Range<u64>> {
         let mut covered = Vec::new();
         self.searcher
             .search(start, bytes, &mut |hit| covered.push(hit.offset..hit.end()));
         self.searcher
             .search_keys(start, bytes, &mut |key| covered.push(key.offset..key.end()));
+        covered.sort_unstable_by_key(|range| range.start);
+        covered.dedup_by(|range, before| {
+            let touches = range.start <= before.end;
+            if touches {
+                before.end = before.end.max(range.end);
+            }
+            touches
+        });
         covered
+    }
+}
+
+/// Bytes of a file, and what of them may not be shown.
+#[derive(Default)]
+struct View {
+    start: u64,
+    bytes: Zeroizing<Vec<u8>>,
+    covered: Vec<Range<u64>>,
+    /// Of these bytes all is known that may reach into them.
+    known: Range<u64>,
+}
+
+impl View {
+    /// The bytes of a range that are there, as digits.
+    fn digits(&self, side: &Range<u64>) -> String {
+        let digits = |(at, byte): (u64, &u8)| {
+            let next = self.covered.partition_point(|range| range.end <= at);
+            match self.covered.get(next) {
+                Some(range) if range.contains(&at) => BLOTTED.to_owned(),
+                _ => format!("{byte:02x}"),
+            }
+        };
+        let skip = usize::try_from(side.start.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        let there = (self.start..).zip(&self.bytes[..]).skip(skip);
+        let shown = there.take_while(|(at, _)| *at < side.end);
+        shown.map(digits).collect()
     }
 }
 
 /// A file of its own: the cursor of the one that is scanned must not move.
 pub(super) struct Reveal {
-    pub(super) file: File,
-    pub(super) blot: Blot,
+    file: File,
+    blot: Blot,
+    view: View,
 }
 
 impl Reveal {
+    pub(super) fn new(file: File, blot: Blot) -> Self {
+        let view = View::default();
+        Self { file, blot, view }
+    }
+
     /// What stands around `len` bytes at `offset`; nothing on a side that cannot be read.
     pub(super) fn around(&mut self, offset: u64, len: u64) -> Option<Context> {
         let end = offset.checked_add(len)?;
@@ -69,37 +112,40 @@ impl Reveal {
         })
     }
 
-    /// The bytes of a range, as far as they can be read, as digits. What may not be shown can begin
-    /// or end far from it: that is read too.
+    /// The bytes of a range, as far as they can be read, as digits.
     fn hex(&mut self, side: &Range<u64>) -> Option<String> {
+        let known = &self.view.known;
+        if side.start < known.start || side.end > known.end {
+            self.view = self.look(side)?;
+        }
+        Some(self.view.digits(side))
+    }
+
+    /// The bytes of a range and some behind it. What may not be shown can begin or end far from
+    /// them: that is read too.
+    fn look(&mut self, side: &Range<u64>) -> Option<View> {
         let page = PAGE as u64;
-        let wide = side.start.saturating_sub(self.blot.longest)
-            ..side.end.checked_add(self.blot.longest)?;
-        let from = wide.start - wide.start % page;
-        let until = wide.end.checked_next_multiple_of(page)?;
+        let longest = self.blot.longest;
+        let from = side.start.saturating_sub(longest);
+        let from = from - from % page;
+        let until = side.end.checked_add(longest + AHEAD)?;
+        let until = until.checked_next_multiple_of(page)?;
         let want = usize::try_from(until - from).ok()?;
         let mut room = Zeroizing::new(vec![0; want + PAGE]);
         let skip = room.as_ptr().align_offset(PAGE).min(PAGE);
         let block = room.get_mut(skip..skip + want)?;
         let before = usize::try_from(side.start - from).ok()?;
         let read = self.read(from, block, before);
-        // What lies beyond does not reach in, and there is a search for each finding.
-        let inside = |at: u64| usize::try_from(at - from).ok();
-        let read = read.start.max(inside(wide.start)?)..read.end.min(inside(wide.end)?);
-        let (start, bytes) = (
-            from + read.start as u64,
-            block.get(read).unwrap_or_default(),
-        );
-        let covered = self.blot.covered(start, bytes);
-        let shown = (start..).zip(bytes).filter(|(at, _)| side.contains(at));
-        let digits = shown.map(|(at, byte)| {
-            if covered.iter().any(|covered| covered.contains(&at)) {
-                BLOTTED.to_owned()
-            } else {
-                format!("{byte:02x}")
-            }
-        });
-        Some(digits.collect())
+        let (start, end) = (from + read.start as u64, from + read.end as u64);
+        let bytes = Zeroizing::new(block.get(read)?.to_vec());
+        // What does not lie there does not reach in.
+        let known_to = if end < until { end } else { until - longest };
+        Some(View {
+            start,
+            covered: self.blot.covered(start, &bytes),
+            bytes,
+            known: side.start..known_to,
+        })
     }
 
     /// Fills `block` from `from` on, and gives what of it was read without a gap: pages before the

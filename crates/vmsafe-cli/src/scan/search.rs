@@ -183,7 +183,7 @@ impl Search<'_> {
 
     fn reveal(&self, file: File) -> Option<Reveal> {
         let blot = self.blot.clone()?;
-        Some(Reveal { file, blot })
+        Some(Reveal::new(file, blot))
     }
 
     fn no_reveal(&mut self, subject: &Subject<'_>) {

@@ -107,6 +107,34 @@ fn what_stands_beside_a_finding_is_shown_only_when_asked_for() {
 }
 
 #[test]
+fn a_key_beside_a_finding_is_not_shown_though_none_is_looked_for() {
+    let stage = Stage::new();
+    // An Ed25519 key as PKCS #8.
+    let mut key = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
+    key.extend((0..32_u8).map(|nth| nth.wrapping_mul(57) ^ 0xa5));
+    let shown = |key: &[u8]| {
+        let path = stage.dir.path().join("beside");
+        fs::write(&path, [key, NEEDLE.as_bytes(), b"and on"].concat()).unwrap();
+        let file = arg(&stage.needles);
+        let args = [
+            "scan",
+            "--json",
+            "--reveal",
+            "--needle-file",
+            file,
+            arg(&path),
+        ];
+        let context = run(args).json()["findings"][0]["context"].clone();
+        assert_eq!(context["after"], hex(b"and on"));
+        context["before"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(shown(&key), "**".repeat(16));
+    // The control: what is no key is shown.
+    key[0] = 0x31;
+    assert_eq!(shown(&key), hex(&key[key.len() - 16..]));
+}
+
+#[test]
 fn sarif_names_rule_place_and_gap() {
     let stage = Stage::new();
     let path = stage.file("with space", 5000, &[9]);
