@@ -194,8 +194,11 @@ fn beginning(file: &mut File) -> Vec<u8> {
 fn stream(mut file: File, path: &Path, decompress: bool) -> Open {
     file.rewind().ok();
     let mut start = Vec::new();
-    let read = (&mut file).take(4).read_to_end(&mut start);
+    let read = (&mut file)
+        .take(explain::MAGIC_LEN as u64)
+        .read_to_end(&mut start);
     let compression = Compression::detect(&start).filter(|_| decompress && read.is_ok());
+    let unopened = explain::unopened(&start);
     let whole = Cursor::new(start).chain(file);
     let (medium, bytes): (_, Box<dyn Read + Send>) = match compression {
         Some(compression) => (
@@ -206,7 +209,10 @@ fn stream(mut file: File, path: &Path, decompress: bool) -> Open {
     };
     Open {
         bytes: Bytes::Stream(bytes),
-        notes: explain::notes(path, &medium),
+        notes: explain::notes(path, &medium)
+            .into_iter()
+            .chain(unopened)
+            .collect(),
         medium,
         doubts: Vec::new(),
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::{BLOCK, NEEDLE, SIGNATURE, Stage, offsets};
-use crate::run::{Said, arg, run, said, vmsafe};
+use crate::run::{Said, arg, begun, run, said, vmsafe};
 
 const PAGE: usize = 4096;
 
@@ -218,4 +218,21 @@ fn zswap_is_explained_and_leaves_the_answer_open() {
     assert_eq!(said.code, Some(3), "{said:?}");
     let because = said.json()["gaps"][0]["because"].clone();
     assert!(because.as_str().unwrap().starts_with("zswap is no medium"));
+}
+
+#[test]
+fn an_archive_that_comes_through_a_pipe_is_told_as_not_opened() {
+    let stage = Stage::new();
+    for (start, is_archive) in [(&b"PK\x03\x04"[..], true), (b"text", false)] {
+        let mut command = vmsafe();
+        command.args(["scan", "--json", "--needle-file", arg(&stage.needles), "-"]);
+        let (child, mut input) = begun(&mut command);
+        input.write_all(&[start, b" and more"].concat()).unwrap();
+        drop(input);
+        let said = Said::from(child.wait_with_output().unwrap());
+        assert_eq!(
+            said.out.contains("it is zip, which is not opened"),
+            is_archive
+        );
+    }
 }
