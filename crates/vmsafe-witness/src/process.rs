@@ -14,7 +14,7 @@ use crate::buffer::{Buffer, PAGE};
 use crate::hit::Hit;
 use crate::keys::KeyHit;
 use crate::report::{Gap, Progress, Report};
-use crate::scan::{BLOCK, Pieces, Seekable, scan_alone};
+use crate::scan::{Pieces, Seekable, block_for, scan_alone};
 use crate::searcher::Searcher;
 
 use populated::{PageMap, each_range};
@@ -106,7 +106,7 @@ pub fn scan_memory(
     mappings: &[Mapping],
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Report {
-    let mut buffer = Buffer::new(searcher.overlap(), BLOCK);
+    let mut buffer = Buffer::new(searcher.overlap(), block_for(searcher));
     let source = Seekable::new(memory, u64::MAX);
     let mut pieces = Pieces::new(source, searcher.overlap(), 0..0);
     let own = [buffer.addresses(), pieces.carry_addresses()];

@@ -11,6 +11,7 @@
 //! Each worker reads a block and searches it while it is warm in its core's cache; reading and
 //! searching overlap, memory is bounded by the number of workers, and results are told in order.
 
+mod block;
 mod incoming;
 mod pieces;
 mod segments;
@@ -33,6 +34,7 @@ use crate::report::{Found, Gap, Progress, Report};
 use crate::searcher::Searcher;
 use crate::vectors::is_empty;
 
+pub(crate) use block::block_for;
 use incoming::Incoming;
 use pieces::clamp;
 pub(crate) use pieces::{Piece, Pieces, Step};
@@ -41,10 +43,8 @@ pub(crate) use source::{ByteSource, Seekable, Stream};
 use tally::{Done, Tally};
 use workers::{Alone, Desk, in_workers, lock};
 
-/// Bytes that are read at once. The kernel copies faster to where no second-level cache holds what
-/// was there before.
-pub(crate) const BLOCK: usize = 1024 * 1024;
-/// Bytes that are searched at once: they stay in that cache from one engine to the next.
+/// Bytes that are searched at once: they stay in the second-level cache from one engine to the
+/// next.
 const PART: usize = 256 * 1024;
 /// Bytes that a worker reads by itself: to share out less would cost more than it saves, and more
 /// would be told late on a slow medium.

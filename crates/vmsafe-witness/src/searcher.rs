@@ -195,6 +195,12 @@ impl Searcher {
         keys
     }
 
+    /// Bytes of the largest table that is looked up all the time.
+    pub(crate) fn table_size(&self) -> usize {
+        let tables = self.compiled.groups.iter().map(Group::table_size);
+        tables.max().unwrap_or(0)
+    }
+
     /// How many bytes two adjacent pieces must share so that no hit is lost between them.
     pub(crate) fn overlap(&self) -> usize {
         let wanted = &self.compiled.wanted;

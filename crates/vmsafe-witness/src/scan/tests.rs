@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::block::BLOCK;
 use super::workers::{MOST_AHEAD, MOST_HELD};
 use super::*;
 use crate::buffer::PAGE;

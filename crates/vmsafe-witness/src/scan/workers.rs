@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use super::BLOCK;
+use super::block_for;
 use super::tally::{Batch, Done, Tally};
 use crate::buffer::{Buffer, PAGE};
 use crate::searcher::Searcher;
@@ -157,8 +157,9 @@ pub(super) fn in_workers<'a, T: Send>(
 ) -> Tally<'a> {
     let told = Told::default();
     told.next.store(tally.next, Ordering::Relaxed);
+    let block = block_for(searcher);
     let buffer =
-        |len: usize| Buffer::new(searcher.overlap(), len.next_multiple_of(PAGE).min(BLOCK));
+        |len: usize| Buffer::new(searcher.overlap(), len.next_multiple_of(PAGE).min(block));
     if let (1.., Some(tool)) = (alone.batches, tools.first_mut()) {
         let mut buffer = buffer(alone.block);
         let mut count = |batch| {
@@ -178,7 +179,7 @@ pub(super) fn in_workers<'a, T: Send>(
         let Some(mut tool) = lock(&tools).pop() else {
             return;
         };
-        let mut buffer = buffer(BLOCK);
+        let mut buffer = buffer(block);
         let mut desk = Desk::new(&told, send);
         while work(&mut tool, &mut buffer, &mut desk).is_some() {}
     };

@@ -109,6 +109,11 @@ impl Filter {
         self.kind
     }
 
+    /// How many bytes it takes.
+    pub(super) fn size(&self) -> usize {
+        size_of_val(&*self.words)
+    }
+
     /// Whether nothing was inserted.
     pub(super) fn is_empty(&self) -> bool {
         self.is_empty

@@ -32,6 +32,11 @@ impl Group {
         STRIDES.into_iter().filter_map(group).collect()
     }
 
+    /// Bytes of the table that is looked up wherever memory is like random.
+    pub(super) fn table_size(&self) -> usize {
+        self.windows.varied.size()
+    }
+
     /// Adds what of this group stands in `hay` to `matches`.
     pub(super) fn search(&self, compiled: &Compiled, hay: &[u8], matches: &mut Matches) {
         let Windows {
