@@ -65,11 +65,16 @@ not_there=(
     --skip scan::media::compressed_streams_are_searched_by_content
     --skip scan::media::standard_input_is_a_target
     --skip scan::a_stream_is_needles_or_target_under_any_name
+    --skip scan::directory::links_below_a_directory_are_not_followed_and_pipes_not_opened
     --skip scan::needles_come_by_descriptor_and_by_standard_input
     --skip scan::needles_come_from_where_a_descriptor_stands
     --skip scan::reports::a_stream_tells_a_finding_before_the_target_ends
     --skip scan::resume::
-    # Files of /proc; holes, which are not asked for; names that Windows refuses.
+    # Files of /proc; holes, which are not asked for; names that Windows refuses; mounts.
+    --skip scan::directory::a_directory_that_cannot_be_opened_leaves_the_answer_open
+    --skip scan::directory::a_note_on_many_files_is_told_once
+    --skip scan::directory::file_systems_below_are_entered_unless_one_is_wanted
+    --skip scan::directory::what_the_kernel_makes_up_is_no_directory_to_search
     --skip scan::files_without_a_length_are_read_to_their_end
     --skip scan::media::holes_are_passed_over_and_needles_at_their_borders_are_not
     --skip streams::names_of_files_cannot_drive_the_terminal

@@ -1,8 +1,10 @@
 //! `vmsafe scan`: looks for known secrets and unknown keys in files, devices, swap and processes.
 
+mod directory;
 mod explain;
 mod finding;
 mod findings;
+mod gathered;
 mod intake;
 mod open;
 mod process;
@@ -40,6 +42,9 @@ pub(crate) use process::scan_all;
 /// may hold other bytes than they do. A finding in a swap area is told with its slot, one in a core
 /// dump with its address and thread, one in a process with its mapping. Holes of sparse files are
 /// passed over. Streams of gzip, zstd and lz4 are searched by their content.
+///
+/// Below a directory all regular files are searched. Symbolic links are not followed, and pipes,
+/// sockets, devices and what the kernel makes up (/proc, /sys) are passed over; notes count them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ScanArgs {
@@ -70,12 +75,16 @@ pub(crate) struct ScanArgs {
     /// Search the content of compressed streams, or their bytes as they are.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     decompress: Decompress,
+    /// Search a directory on its own file system alone, as du -x does.
+    #[arg(long, short = 'x')]
+    one_file_system: bool,
     /// Show the 16 bytes before and after each finding, in hexadecimal; of needles and keys, and of
     /// 16 bytes or more of one, ** for each byte.
     #[arg(long)]
     reveal: bool,
     /// Keep what was covered and found in FILE when interrupted, and go on from it; on a device
-    /// until the next boot. Streams, compressed files and processes begin anew.
+    /// until the next boot. Streams, compressed files and processes begin anew, and so do files
+    /// below a directory that are shorter than 16 MiB.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// Report as JSON.
@@ -87,8 +96,8 @@ pub(crate) struct ScanArgs {
     /// Report as SARIF 2.1.0, for continuous integration.
     #[arg(long, conflicts_with = "json")]
     sarif: bool,
-    /// A file, block device or swap area, - for standard input, or pid:N for the memory of process
-    /// N.
+    /// A file, a directory with all below it, a block device or swap area, - for standard input, or
+    /// pid:N for the memory of process N.
     #[arg(
         required = true,
         value_name = "TARGET",
@@ -121,6 +130,7 @@ Examples:
   vmsafe scan --needle-file needles.txt core disk.img
   vmsafe scan --needle-file needles.txt --encoded mail.mbox
   vmsafe scan --keys core.gz
+  sudo vmsafe scan --keys -x /home /var
   sudo vmsafe scan --keys=aes /dev/vda
   sudo vmsafe scan --keys --needle-file needles.txt /dev/sda2 /swapfile
   sudo vmsafe scan --public-key server.crt.pub pid:4711
@@ -164,6 +174,8 @@ pub(crate) fn run(args: &ScanArgs, out: &Output) -> anyhow::Result<Exit> {
         decompress: args.decompress == Decompress::Auto,
         blot: args.reveal.then(|| Blot::new(&needles, wanted)),
         findings: Findings::new(args.report()),
+        one_file_system: args.one_file_system,
+        directory: None,
         stop: Interrupt::listen()?,
         out,
     };

@@ -46,11 +46,25 @@ pub fn length(file: &File) -> Option<u64> {
     os::length(file)
 }
 
+/// A number that all files of one file system have, and none of another that a walk through
+/// directories can come to. `None` where the system does not tell.
+#[must_use]
+pub fn file_system_of(about: &Metadata) -> Option<u64> {
+    os::file_system_of(about).ok()
+}
+
 /// Numbers that nothing else has which this process can open: of a file, until it is changed; of a
 /// device, until the next boot or another medium. `None` where the system does not tell.
 #[must_use]
 pub fn identity(about: &Metadata) -> Option<[u64; 6]> {
     os::identity(about).ok()
+}
+
+/// The name of the file system that a path lies on, if the kernel makes up what is read there:
+/// proc, sysfs and their like. `None` for all others, and where the system does not tell.
+#[must_use]
+pub fn pseudo_filesystem(path: &Path) -> Option<&'static str> {
+    os::pseudo_filesystem(path).ok().flatten()
 }
 
 /// Hands what this process stored into mapped files to those files, where a sync of them does not.

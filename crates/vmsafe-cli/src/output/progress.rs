@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub(crate) struct Progress(ProgressBar);
 
 const BYTES: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
-const ENDLESS: &str = "{spinner} {msg} {bytes} {bytes_per_sec}";
+const ENDLESS: &str = "{spinner} {bytes} {bytes_per_sec} {wide_msg}";
 const STEPS: &str = "{msg} {wide_bar} {pos}/{len} {elapsed}";
 
 impl Progress {

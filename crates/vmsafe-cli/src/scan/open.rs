@@ -116,13 +116,13 @@ fn through_cache(path: &Path) -> Result<(File, Option<Metadata>), String> {
     }
     let metadata = path.metadata().map_err(because)?;
     if metadata.is_dir() {
-        return Err("it is a directory: name its files, or the device that it lies on".to_owned());
+        return Err("it is a directory now".to_owned());
     }
     Ok((File::open(path).map_err(because)?, Some(metadata)))
 }
 
 /// A volume or disk in the namespace of devices: `\\.\C:`, `\\.\PhysicalDrive0`.
-fn names_a_volume(path: &Path) -> bool {
+pub(super) fn names_a_volume(path: &Path) -> bool {
     let first = path.components().next();
     matches!(first, Some(Component::Prefix(prefix)) if matches!(prefix.kind(), Prefix::DeviceNS(_)))
 }
@@ -218,6 +218,8 @@ fn stream(mut file: File, path: &Path, decompress: bool) -> Open {
     }
 }
 
+const HOLES: &str = "its holes, which read as zeros, were passed over";
+
 /// Where a sparse file holds data, and a little more. A file system that does not say gives all.
 fn data(file: &mut File, len: u64, notes: &mut Vec<String>) -> Vec<Range<u64>> {
     let Ok(data) = data_ranges(file) else {
@@ -233,10 +235,7 @@ fn data(file: &mut File, len: u64, notes: &mut Vec<String>) -> Vec<Range<u64>> {
     }
     let read: u64 = ranges.iter().map(|range| range.end - range.start).sum();
     if read < len {
-        let holes = len - read;
-        notes.push(format!(
-            "{holes} of its bytes are holes, which read as zeros: they were passed over"
-        ));
+        notes.push(HOLES.to_owned());
     }
     ranges
 }

@@ -2,7 +2,8 @@
 
 use core::iter;
 use std::fs::File;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -11,27 +12,32 @@ use vmsafe_witness::{
     scan_side_by_side,
 };
 
+use super::directory::{Below, Directory};
 use super::finding::{Finding, Gap};
 use super::findings::Findings;
-use super::open::{Bytes, Open, open};
+use super::gathered::Gathered;
+use super::open::{Bytes, Open, names_a_volume, open};
 use super::process;
 use super::record::{Identity, KEEP_EVERY, Record, whole};
 use super::reveal::{Blot, Reveal};
 use super::target::Target;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::output::Output;
+use crate::output::{Output, Progress as Bar};
 
 /// What all targets are searched with.
 pub(super) struct Search<'a> {
     pub(super) searcher: Searcher,
     pub(super) decompress: bool,
+    /// Whether directories are searched on their own file system alone.
+    pub(super) one_file_system: bool,
     /// Given if what stands beside a finding is to be shown.
     pub(super) blot: Option<Blot>,
     pub(super) record: Option<Record>,
     /// Why the record is not what it should be.
     pub(super) record_failure: Option<anyhow::Error>,
     pub(super) findings: Findings,
+    pub(super) directory: Option<AtHand>,
     pub(super) stop: Interrupt,
     pub(super) out: &'a Output,
 }
@@ -39,7 +45,18 @@ pub(super) struct Search<'a> {
 /// Why a target that was not begun is a gap.
 const STOPPED: &str = "the scan was stopped";
 
-/// The target at hand.
+/// The directory whose files are being searched.
+pub(super) struct AtHand {
+    bar: Rc<Bar>,
+    covered: u64,
+    notes: Gathered,
+}
+
+/// Of the files of a directory a record keeps those from this length on, in bytes: there may be
+/// millions of others, which are searched again.
+const REMEMBERED: u64 = 16 << 20;
+
+/// The file, process or stream at hand.
 struct Subject<'a> {
     name: Rc<str>,
     /// Its name in a record.
@@ -65,6 +82,7 @@ impl Search<'_> {
         }
         match (target, target.path()) {
             (Target::Process(pid), _) => self.process(name, *pid)?,
+            (_, Some(path)) if is_directory(path) => self.all_below(&name, path)?,
             (_, Some(path)) => match self.open(path) {
                 Ok(open) => self.medium((name, target.key()), path, open)?,
                 Err(because) => self.not_at_all(&name, because),
@@ -72,6 +90,66 @@ impl Search<'_> {
             (_, None) => self.not_at_all(&name, "it has no path"),
         }
         Ok(())
+    }
+
+    fn all_below(&mut self, name: &Rc<str>, path: &Path) -> anyhow::Result<()> {
+        let mut directory = match Directory::open(path, self.one_file_system) {
+            Ok(directory) => directory,
+            Err(because) => {
+                self.not_at_all(name, because);
+                return Ok(());
+            }
+        };
+        self.directory = Some(AtHand {
+            bar: self.out.progress(name, None).into(),
+            covered: 0,
+            notes: Gathered::default(),
+        });
+        while let Some(below) = directory.next() {
+            if self.stop.asked() {
+                self.not_at_all(name, STOPPED);
+                break;
+            }
+            match below {
+                Below::File(path) => self.file_below(path, &mut directory)?,
+                Below::Closed(path, because) => {
+                    self.not_at_all(&Target::Path(path).to_string().into(), because);
+                }
+            }
+        }
+        if let Some(at_hand) = self.directory.take() {
+            for (name, note) in at_hand.notes.notes(name) {
+                self.findings.note(&name, note, self.out);
+            }
+        }
+        for note in directory.notes() {
+            self.findings.note(name, note, self.out);
+        }
+        Ok(())
+    }
+
+    fn file_below(&mut self, path: PathBuf, directory: &mut Directory) -> anyhow::Result<()> {
+        let target = Target::Path(path);
+        let (name, Some(path)): (Rc<str>, _) = (target.to_string().into(), target.path()) else {
+            return Ok(());
+        };
+        match self.open(path) {
+            Ok(open) => {
+                directory.searched();
+                self.medium((name, target.key()), path, open)?;
+            }
+            Err(_) if is_gone(path) => directory.vanished(),
+            Err(because) => self.not_at_all(&name, because),
+        }
+        Ok(())
+    }
+
+    /// Of the files of a directory each note is told once, at its end.
+    fn note(&mut self, name: &Rc<str>, note: impl Into<String>) {
+        match &mut self.directory {
+            Some(directory) => directory.notes.add(name, note.into()),
+            None => self.findings.note(name, note, self.out),
+        }
     }
 
     /// Opens a target, unless it is stopped before: a pipe may have no writer yet, or one that
@@ -128,7 +206,7 @@ impl Search<'_> {
         open: Open,
     ) -> anyhow::Result<()> {
         for note in open.notes {
-            self.findings.note(&name, note, self.out);
+            self.note(&name, note);
         }
         for doubt in open.doubts {
             self.not_at_all(&name, doubt);
@@ -161,7 +239,8 @@ impl Search<'_> {
                 ranges,
                 identity,
             } => {
-                subject.identity = Some(identity);
+                let is_kept = self.directory.is_none() || identity.len >= REMEMBERED;
+                subject.identity = is_kept.then_some(identity);
                 if self.blot.is_some() {
                     let again = reopened(path, &open.medium);
                     subject.reveal = again.and_then(|file| self.reveal(file));
@@ -169,7 +248,7 @@ impl Search<'_> {
                 if subject.reveal.is_none() {
                     self.no_reveal(&subject);
                 }
-                let checkpoint = self.checkpoint(&subject, identity)?;
+                let checkpoint = self.checkpoint(&subject)?;
                 let earlier = checkpoint.clone();
                 let searcher = self.searcher.clone();
                 let total = ranges.iter().map(|range| range.end - range.start).sum();
@@ -189,28 +268,25 @@ impl Search<'_> {
     fn no_reveal(&mut self, subject: &Subject<'_>) {
         if self.blot.is_some() {
             let note = "what stands beside a finding cannot be read again, and is not shown";
-            self.findings.note(&subject.name, note, self.out);
+            self.note(&subject.name, note);
         }
     }
 
     /// Where an earlier scan stopped, or the beginning.
-    fn checkpoint(
-        &mut self,
-        subject: &Subject<'_>,
-        identity: Identity,
-    ) -> anyhow::Result<Checkpoint> {
-        let Some(record) = &mut self.record else {
+    fn checkpoint(&mut self, subject: &Subject<'_>) -> anyhow::Result<Checkpoint> {
+        let (Some(record), Some(identity)) = (&mut self.record, subject.identity) else {
             return Ok(Checkpoint::default());
         };
+        let checkpoint = record.checkpoint(&subject.key, identity)?;
         if identity.own.is_none() {
             let note = "this system does not tell it from others: a scan of it begins anew";
-            self.findings.note(&subject.name, note, self.out);
+            self.note(&subject.name, note);
         }
-        let Some(checkpoint) = record.checkpoint(&subject.key, identity)? else {
+        let Some(checkpoint) = checkpoint else {
             return Ok(Checkpoint::default());
         };
         let note = format!("the scan went on at byte {}", checkpoint.position);
-        self.findings.note(&subject.name, note, self.out);
+        self.note(&subject.name, note);
         Ok(checkpoint)
     }
 
@@ -222,7 +298,11 @@ impl Search<'_> {
         earlier: Checkpoint,
         scan: impl FnOnce(&mut dyn FnMut(&Progress<'_>)) -> Report,
     ) -> anyhow::Result<()> {
-        let bar = self.out.progress(&subject.name, total);
+        let (bar, before) = match &self.directory {
+            Some(directory) => (Rc::clone(&directory.bar), directory.covered),
+            None => (self.out.progress(&subject.name, total).into(), 0),
+        };
+        bar.say(&subject.name);
         self.tell(&mut subject, &earlier.report.hits, &earlier.report.keys);
         let untold = |report: &Report| {
             let all = report.hit_count + report.key_count;
@@ -233,7 +313,7 @@ impl Search<'_> {
         let mut kept = Instant::now();
         let mut stopped = false;
         let report = scan(&mut |progress| {
-            bar.at(progress.covered);
+            bar.at(before + progress.covered);
             if progress.hits != told {
                 told = progress.hits;
                 bar.say(&format!("{}: {told} found", subject.name));
@@ -257,6 +337,9 @@ impl Search<'_> {
 
     fn finish(&mut self, subject: &Subject<'_>, report: &Report, stopped: bool) {
         self.findings.covered(report.covered_bytes);
+        if let Some(directory) = &mut self.directory {
+            directory.covered += report.covered_bytes;
+        }
         for gap in &report.gaps {
             if let Parts::Process(mappings, _) = &subject.parts
                 && process::is_the_kernels(mappings, gap)
@@ -284,7 +367,7 @@ impl Search<'_> {
         let is_first = self.record_failure.is_none();
         if let (Err(error), true) = (&kept, is_first) {
             let note = format!("{error:#}; the scan goes on without");
-            self.findings.note(&subject.name, note, self.out);
+            self.note(&subject.name, note);
         }
         self.record_failure = kept.err();
     }
@@ -327,6 +410,16 @@ impl Search<'_> {
         }
         Ok(exit)
     }
+}
+
+/// A volume of Windows is none, though its root is one.
+fn is_directory(path: &Path) -> bool {
+    !names_a_volume(path) && path.is_dir()
+}
+
+fn is_gone(path: &Path) -> bool {
+    let told = path.symlink_metadata();
+    told.is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// Past the page cache where the scan reads so.

@@ -1,5 +1,6 @@
 //! `vmsafe scan`.
 
+mod directory;
 mod hostile;
 mod keys;
 mod live;
@@ -189,7 +190,6 @@ fn a_target_that_cannot_be_read_leaves_the_answer_open() {
     let unreadable = Path::new("/proc/self/mem");
     for (target, because) in [
         (absent.as_path(), "it cannot be opened: "),
-        (stage.dir.path(), "it is a directory: "),
         (unreadable, "reading failed: "),
     ] {
         let said = said(vmsafe().args(["scan", "--json", "--needle-file"]).args([

@@ -65,6 +65,7 @@ pub fn page_size() -> usize {
 
 refusing! {
     identity(&Metadata) -> [u64; 6];
+    file_system_of(&Metadata) -> u64;
     input() -> File;
     open_files(u32, &Path) -> Vec<File>;
     pages_of(u32) -> Option<Vec<Page>>;

@@ -5,14 +5,15 @@ mod files;
 mod foreign;
 mod memory;
 mod process;
+mod pseudo;
 
 pub use devices::{
     LoopDevice, mount, mount_fuse, serve_block_io, swap_off, swap_on, sync_filesystem, unmount,
 };
 pub use files::{
-    change_mode, create_private, create_private_dir, data_ranges, descriptor, extents, identity,
-    input, is_own, length, lock_holder, open_direct, open_files, open_plain, punch, read_at,
-    readable_by_all, write_at,
+    change_mode, create_private, create_private_dir, data_ranges, descriptor, extents,
+    file_system_of, identity, input, is_own, length, lock_holder, open_direct, open_files,
+    open_plain, punch, read_at, readable_by_all, write_at,
 };
 pub use foreign::{
     CORE, flush_views, has_key, memory_of, offer, pages_of, setting, trim_working_set, working_set,
@@ -23,6 +24,7 @@ pub use process::{
     dump_no_core, exit_signal, fork_child, hangup, is_alive, is_root, kernel_release, kill,
     raise_core_limit, spawn_apart, wait,
 };
+pub use pseudo::pseudo_filesystem;
 
 use std::ffi::CString;
 use std::io;

@@ -117,6 +117,7 @@ refusing! {
     is_own(&Path) -> bool;
     readable_by_all(&File) -> bool;
     data_ranges(&File) -> Vec<Range<u64>>;
+    pseudo_filesystem(&Path) -> Option<&'static str>;
     descriptor(u32) -> File;
     open_plain(&Path) -> File;
     lock_holder(&File) -> Option<u32>;

@@ -86,7 +86,7 @@ pub(crate) fn reads_directly(place: &FileSystem) -> bool {
 }
 
 /// f_type is a signed word on some machines: its low 32 bits are what counts.
-fn magic_of(f_type: impl TryInto<i64>) -> i64 {
+pub(crate) fn magic_of(f_type: impl TryInto<i64>) -> i64 {
     f_type.try_into().unwrap_or(0) & 0xFFFF_FFFF
 }
 

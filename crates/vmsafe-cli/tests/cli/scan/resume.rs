@@ -71,6 +71,27 @@ fn all_places() -> Vec<u64> {
 }
 
 #[test]
+fn an_interrupted_scan_of_a_directory_goes_on_within_its_large_files() {
+    let mut case = Case::new();
+    let directory = case.stage.dir.path().join("directory");
+    fs::create_dir(&directory).unwrap();
+    fs::rename(&case.target, directory.join("large")).unwrap();
+    case.target = directory;
+    let told = case.interrupted();
+    let gaps = told.iter().filter(|line| line["type"] == "gap");
+    assert!(
+        gaps.clone()
+            .all(|gap| gap["because"] == "the scan was stopped")
+    );
+    assert!(gaps.count() > 0, "it was stopped before its end");
+    let json = case.go_on().json();
+    assert_eq!(offsets(&json), all_places());
+    let note = json["notes"][0]["note"].as_str().expect("text");
+    assert!(note.starts_with("the scan went on at byte"), "{note}");
+    assert!(!case.record.exists(), "it is done");
+}
+
+#[test]
 fn an_interrupted_scan_goes_on_and_tells_everything_once() {
     let case = Case::new();
     let told = case.interrupted();

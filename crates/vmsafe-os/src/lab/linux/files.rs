@@ -90,6 +90,14 @@ pub fn descriptor(number: u32) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(copy) })
 }
 
+/// A number that all files of one file system have, and none of another.
+///
+/// # Errors
+/// None.
+pub fn file_system_of(about: &Metadata) -> io::Result<u64> {
+    Ok(about.dev())
+}
+
 /// Numbers that nothing else has which this process can open: of a file, until it is changed; of a
 /// device, until the next boot or, where the kernel counts media (5.15), another medium.
 ///
