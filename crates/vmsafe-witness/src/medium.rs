@@ -20,7 +20,6 @@ use crate::scan::{scan_seekable, scan_stream};
 use crate::searcher::Searcher;
 
 use paged::Paged;
-use swap::LONGEST_HEADER;
 
 /// The kind of a file or device, as far as it has a structure that names its parts.
 #[derive(Clone, Debug)]
@@ -58,14 +57,10 @@ impl Medium {
         if let Some(core) = CoreDump::read_paged(&mut paged)? {
             return Ok(Self::Core(core));
         }
-        let len = usize::try_from(paged.end())
-            .unwrap_or(LONGEST_HEADER)
-            .min(LONGEST_HEADER);
-        let mut start = vec![0; len];
-        paged.read_at(0, &mut start)?;
-        Ok(if let Some(header) = SwapHeader::parse(&start) {
+        let start = paged.start()?;
+        Ok(if let Some(header) = SwapHeader::parse(start) {
             Self::Swap(header)
-        } else if let Some(compression) = Compression::detect(&start) {
+        } else if let Some(compression) = Compression::detect(start) {
             Self::Compressed(compression)
         } else {
             Self::Plain

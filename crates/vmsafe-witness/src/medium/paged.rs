@@ -2,11 +2,12 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::swap::LONGEST_HEADER;
 use crate::buffer::{Buffer, PAGE};
 use crate::scan::{ByteSource, Seekable};
 
-/// How much is read at once: enough for the headers of every kind of medium.
-const WINDOW: usize = 16 * PAGE;
+/// How much is read at once, if there is so much: enough for the headers of every kind of medium.
+const WINDOW: usize = LONGEST_HEADER;
 
 /// A reader that may want page-aligned reads, made to allow any.
 pub(super) struct Paged<R> {
@@ -23,7 +24,9 @@ impl<R: Read + Seek + Send> Paged<R> {
     pub(super) fn new(mut reader: R) -> io::Result<Self> {
         let end = reader.seek(SeekFrom::End(0))?;
         let source = Seekable::new(reader, end);
-        let window = Buffer::new(0, WINDOW);
+        // To make and to wipe more takes longer than to read a short file.
+        let len = usize::try_from(end).unwrap_or(WINDOW).clamp(1, WINDOW);
+        let window = Buffer::new(0, len.next_multiple_of(PAGE));
         Ok(Self {
             source,
             window,
@@ -39,6 +42,29 @@ impl<R: Read + Seek + Send> Paged<R> {
         self.end
     }
 
+    /// The first bytes, all of those that are read at once.
+    pub(super) fn start(&mut self) -> io::Result<&[u8]> {
+        self.at = 0;
+        self.fill()
+    }
+
+    /// What is held from the place at hand on; nothing at the end.
+    fn fill(&mut self) -> io::Result<&[u8]> {
+        let held = self.start..self.start + self.filled as u64;
+        let len = self.window.block_len();
+        if !held.contains(&self.at) {
+            if self.at >= self.end {
+                return Ok(&[]);
+            }
+            self.filled = 0;
+            self.start = self.at - self.at % PAGE as u64;
+            self.filled = self.source.read_block(self.start, self.window.block(len))?;
+        }
+        let skip = usize::try_from(self.at - self.start).unwrap_or(usize::MAX);
+        let held = self.window.block(len).get(skip..self.filled);
+        Ok(held.unwrap_or_default())
+    }
+
     /// Reads exactly `into.len()` bytes from `at` on.
     pub(super) fn read_at(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
         self.at = at;
@@ -48,22 +74,7 @@ impl<R: Read + Seek + Send> Paged<R> {
 
 impl<R: Read + Seek + Send> Read for Paged<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let held = self.start..self.start + self.filled as u64;
-        if !held.contains(&self.at) {
-            if self.at >= self.end {
-                return Ok(0);
-            }
-            self.filled = 0;
-            self.start = self.at - self.at % PAGE as u64;
-            let window = self.window.block(WINDOW);
-            self.filled = self.source.read_block(self.start, window)?;
-        }
-        let skip = usize::try_from(self.at - self.start).unwrap_or(usize::MAX);
-        let held = self
-            .window
-            .block(WINDOW)
-            .get(skip..self.filled)
-            .unwrap_or_default();
+        let held = self.fill()?;
         let count = held.len().min(into.len());
         into[..count].copy_from_slice(&held[..count]);
         self.at += count as u64;
