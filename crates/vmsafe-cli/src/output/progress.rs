@@ -27,12 +27,13 @@ impl Progress {
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         let style = ProgressStyle::with_template(template).expect("the templates are constants");
         bar.set_style(style);
-        bar.set_message(super::plain(what));
         // A thread, for nothing where nobody sees it.
         if !bar.is_hidden() {
             bar.enable_steady_tick(Duration::from_millis(200));
         }
-        Self(bar)
+        let bar = Self(bar);
+        bar.say(what);
+        bar
     }
 
     /// So much is done.
@@ -47,7 +48,9 @@ impl Progress {
 
     /// What is done now.
     pub(crate) fn say(&self, what: &str) {
-        self.0.set_message(super::plain(what));
+        if !self.0.is_hidden() {
+            self.0.set_message(super::plain(what));
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) enum Below {
     File(PathBuf),
     /// What could not be looked into, and why.
     Closed(PathBuf, String),
+    /// Something else, which is counted.
+    Other,
 }
 
 /// A way through a directory and all below it, in the order in which the file system gives it.
@@ -72,15 +74,10 @@ impl Directory {
 
     /// What follows; `None` at the end.
     pub(super) fn next(&mut self) -> Option<Below> {
-        loop {
-            let below = match self.walk.next()? {
-                Ok(entry) => self.entry(entry),
-                Err(error) => self.error(error),
-            };
-            if below.is_some() {
-                return below;
-            }
-        }
+        Some(match self.walk.next()? {
+            Ok(entry) => self.entry(entry),
+            Err(error) => self.error(error),
+        })
     }
 
     /// Counts a file that was searched.
@@ -93,10 +90,10 @@ impl Directory {
         self.passed.vanished += 1;
     }
 
-    fn entry(&mut self, entry: DirEntry) -> Option<Below> {
+    fn entry(&mut self, entry: DirEntry) -> Below {
         let kind = entry.file_type();
         if kind.is_file() {
-            return Some(Below::File(entry.into_path()));
+            return Below::File(entry.into_path());
         }
         if kind.is_dir() {
             if !self.enters(&entry) {
@@ -107,7 +104,7 @@ impl Directory {
         } else {
             self.passed.special += 1;
         }
-        None
+        Below::Other
     }
 
     fn enters(&mut self, directory: &DirEntry) -> bool {
@@ -126,17 +123,17 @@ impl Directory {
         true
     }
 
-    fn error(&mut self, error: walkdir::Error) -> Option<Below> {
+    fn error(&mut self, error: walkdir::Error) -> Below {
         let path = error.path().map(Path::to_owned).unwrap_or_default();
         let error = io::Error::from(error);
         if error.kind() == io::ErrorKind::NotFound {
             self.vanished();
-            return None;
+            return Below::Other;
         }
         // Walkdir's own words name the path again.
         let cause = error.get_ref().and_then(|error| error.source());
         let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
-        Some(Below::Closed(path, format!("it cannot be opened: {cause}")))
+        Below::Closed(path, format!("it cannot be opened: {cause}"))
     }
 
     /// What a reader must know of what was searched and what was passed over.

@@ -115,6 +115,7 @@ impl Search<'_> {
                 Below::Closed(path, because) => {
                     self.not_at_all(&Target::Path(path).to_string().into(), because);
                 }
+                Below::Other => {}
             }
         }
         if let Some(at_hand) = self.directory.take() {
