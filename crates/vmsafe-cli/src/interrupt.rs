@@ -16,6 +16,15 @@ use signal_hook::flag;
 /// How often it is asked about while something is waited for.
 const POLL: Duration = Duration::from_millis(50);
 
+/// Makes a write beyond the limit on the size of files (`ulimit -f`) an error, which can be told,
+/// and not the end of the program. Programs that are started get the signal as ever.
+pub(crate) fn outlive_a_file_limit() {
+    if let Some(signal) = vmsafe_lab::oversize() {
+        // It is refused for signals only that no program may handle.
+        let _ = flag::register(signal, Arc::default());
+    }
+}
+
 /// Whether the user wants the work to stop.
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupt(Arc<AtomicBool>);

@@ -23,6 +23,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    interrupt::outlive_a_file_limit();
     let command = match Args::try_parse() {
         Ok(args) => args.command,
         // Wrong usage: to standard error, and out.

@@ -66,3 +66,20 @@ fn names_that_are_no_text_are_scanned_and_told_apart() {
     let target = report["findings"][0]["target"].as_str().expect("a name");
     assert!(target.ends_with("/n\\xff"), "{target}");
 }
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_with_words() {
+    let dir = stage();
+    let report = fs::File::create(dir.path().join("report")).expect("a file");
+    let mut command = Command::new("prlimit");
+    command.args([
+        "--fsize=16",
+        env!("CARGO_BIN_EXE_vmsafe"),
+        "doctor",
+        "--json",
+    ]);
+    let output = command.stdout(report).output().expect("prlimit runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("File too large"), "{said}");
+}

@@ -21,8 +21,8 @@ impl Error {
         Self {
             doing,
             on: on.to_string(),
+            advice: (source.kind() == io::ErrorKind::FileTooLarge).then(|| RAISE.to_owned()),
             source,
-            advice: None,
         }
     }
 
@@ -53,6 +53,9 @@ impl Error {
         self.advice.as_deref()
     }
 }
+
+const RAISE: &str = "raise the limit on the size of files: `ulimit -f unlimited` in a shell, \
+                     LimitFSIZE= in a systemd unit";
 
 /// Keeps the kind, and says all of it.
 impl From<Error> for io::Error {

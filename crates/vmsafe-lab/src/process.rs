@@ -110,6 +110,13 @@ pub fn hangup() -> Option<i32> {
     os::hangup()
 }
 
+/// The signal that ends a process which writes beyond its limit on the size of files, unless it is
+/// handled: then the write fails. `None` where the system has no such signal.
+#[must_use]
+pub fn oversize() -> Option<i32> {
+    os::oversize()
+}
+
 /// Ends this process by SIGABRT, as a failed assertion in C does. The calling thread stops here, so
 /// what it holds is in the core as it is now; after a [`kill`] of oneself it may run on meanwhile.
 pub fn abort_with_core() -> ! {

@@ -81,6 +81,11 @@ pub fn hangup() -> Option<i32> {
     None
 }
 
+/// None: as for [`hangup`].
+pub fn oversize() -> Option<i32> {
+    None
+}
+
 /// The system's name; no release is asked for.
 pub fn kernel_release() -> String {
     std::env::consts::OS.to_owned()

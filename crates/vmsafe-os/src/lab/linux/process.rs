@@ -156,6 +156,14 @@ pub fn hangup() -> Option<i32> {
     (!ignores(&status, libc::SIGHUP)?).then_some(libc::SIGHUP)
 }
 
+/// The signal that ends a process which writes beyond its limit on the size of files, unless it is
+/// handled: then the write fails with `FileTooLarge` (setrlimit(2)). `None` where the system has no
+/// such signal.
+#[must_use]
+pub fn oversize() -> Option<i32> {
+    Some(libc::SIGXFSZ)
+}
+
 fn ignores(status: &str, signal: i32) -> Option<bool> {
     let mut lines = status.lines();
     let set = lines.find_map(|line| record::number(line.as_bytes(), "SigIgn:", 16))?;
