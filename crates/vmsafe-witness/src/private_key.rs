@@ -83,14 +83,31 @@ pub(crate) fn find_private_keys(base_offset: u64, hay: &[u8]) -> Vec<KeyHit> {
             fingerprint: key.fingerprint,
         }));
     });
+    let mut found = each_once(found);
     found.sort_unstable_by_key(|key| (key.offset, Reverse(key.len), key.form));
-    // Another key inside one is told: whoever wrote the outer one may have left room for it.
-    let mut reached = HashMap::new();
+    found
+}
+
+/// Without what is the same key in the same form again: of those inside each other the one that
+/// ends first, of those that end together the longest.
+///
+/// A scan tells a key with the bytes in which it ends, and does not see what is behind them: so it
+/// tells the same wherever these end. Another key inside one is told, since whoever wrote the outer
+/// one may have left room for it; and so is the key in another form, which is a second copy.
+fn each_once(mut found: Vec<KeyHit>) -> Vec<KeyHit> {
+    found.sort_unstable_by_key(|key| (key.end(), key.offset));
+    // Of each key the end of the last one, and the offset of the innermost.
+    let mut before: HashMap<_, (u64, u64)> = HashMap::new();
     found.retain(|key| {
-        let reached = reached.entry(key.fingerprint).or_insert(0);
-        let inside = key.end() <= *reached;
-        *reached = key.end().max(*reached);
-        !inside
+        let same = (key.fingerprint, key.form);
+        let Some((end, innermost)) = before.get_mut(&same) else {
+            before.insert(same, (key.end(), key.offset));
+            return true;
+        };
+        let is_again = key.end() == *end || key.offset <= *innermost;
+        *end = key.end();
+        *innermost = key.offset.max(*innermost);
+        !is_again
     });
     found
 }

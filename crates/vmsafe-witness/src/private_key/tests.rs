@@ -1,3 +1,4 @@
+mod borders;
 mod jwk;
 mod packets;
 mod putty;
