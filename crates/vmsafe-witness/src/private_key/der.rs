@@ -110,7 +110,7 @@ fn sec1(content: &[u8]) -> Option<Key<'_>> {
 ///
 /// The number of points takes a byte more or less than they on some curves, and some programs leave
 /// out zeros that a scalar begins with.
-fn is_scalar(scalar: &[u8], field_len: Option<usize>) -> bool {
+pub(super) fn is_scalar(scalar: &[u8], field_len: Option<usize>) -> bool {
     (16..=72).contains(&scalar.len())
         && field_len.is_none_or(|len| (len.saturating_sub(3)..=len + 1).contains(&scalar.len()))
         && varied(scalar)

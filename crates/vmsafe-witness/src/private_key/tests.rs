@@ -1,5 +1,6 @@
 mod borders;
 mod jwk;
+mod openssh;
 mod packets;
 mod putty;
 mod twice;
@@ -33,7 +34,7 @@ fn files(folder: &str) -> Vec<(String, Vec<u8>)> {
 /// The keys that lie beside the tests: the usual ones first.
 fn fixtures() -> Vec<(String, Vec<u8>)> {
     let all = [files("tests/keys"), files("tests/keys/more")].concat();
-    assert_eq!(all.len(), 50);
+    assert_eq!(all.len(), 52);
     all
 }
 
@@ -52,7 +53,7 @@ fn kind(name: &str) -> KeyKind {
         _ if is(&["ed448"]) => KeyKind::Ed448,
         _ if is(&["x448"]) => KeyKind::X448,
         _ if is(&["rsa"]) => KeyKind::Rsa,
-        _ if is(&["dsa-2048"]) => KeyKind::Dsa,
+        _ if is(&["dsa-2048", "dsa-1024"]) => KeyKind::Dsa,
         _ => KeyKind::Ec,
     }
 }
@@ -450,7 +451,7 @@ fn nothing_is_found_where_nothing_is() {
     let markers = [
         &[2, 1, 0][..],
         pem::BEGIN,
-        openssh::MAGIC,
+        super::openssh::MAGIC,
         &openpgp::EXPONENT,
         age::PREFIX,
     ];
@@ -482,7 +483,7 @@ fn the_beginning_of_a_key_before_something_else_is_no_key() {
 proptest! {
     #[test]
     fn damage_never_panics(
-        which in 0..47_usize,
+        which in 0..49_usize,
         changes in proptest::collection::vec(any::<(u16, u8)>(), 1..8),
     ) {
         let (_, pem) = open_keys().nth(which).unwrap();
