@@ -25,7 +25,7 @@ pub struct SwapHeader {
     pub page_size: u64,
     /// The last slot.
     pub last_page: u32,
-    /// Slots that are never used because the medium is bad there.
+    /// Slots that are never used because the medium is bad there, in order.
     pub bad_pages: Vec<u32>,
     /// The identity that `mkswap` gave it.
     pub uuid: [u8; 16],
@@ -86,14 +86,13 @@ impl SwapHeader {
         };
         let bad_count = number(field(page, HEADER + 8)) as usize;
         let bad = page[BAD_PAGES..page_size - MAGIC].as_chunks().0;
+        let bad = bad.get(..bad_count)?.iter();
+        let mut bad_pages: Vec<u32> = bad.map(|raw| number(*raw)).collect();
+        bad_pages.sort_unstable();
         Some(Self {
             page_size: page_size as u64,
             last_page: number(field(page, HEADER + 4)),
-            bad_pages: bad
-                .get(..bad_count)?
-                .iter()
-                .map(|raw| number(*raw))
-                .collect(),
+            bad_pages,
             uuid: field(page, HEADER + 12),
             label: text(&field::<16>(page, HEADER + 28)),
             state,
@@ -104,11 +103,16 @@ impl SwapHeader {
     #[must_use]
     pub fn place(&self, offset: u64) -> SwapPlace {
         let slot = offset / self.page_size;
+        // Each finding has a place, and there may be as many findings as bad pages.
+        let is_bad = |slot: u64| {
+            let number = u32::try_from(slot);
+            number.is_ok_and(|number| self.bad_pages.binary_search(&number).is_ok())
+        };
         if slot == 0 {
             SwapPlace::Header
         } else if slot > u64::from(self.last_page) {
             SwapPlace::Behind
-        } else if self.bad_pages.iter().any(|bad| u64::from(*bad) == slot) {
+        } else if is_bad(slot) {
             SwapPlace::Bad { slot }
         } else {
             SwapPlace::Slot {
@@ -215,6 +219,23 @@ mod tests {
         );
         assert_eq!(header.place(100 * 4096), SwapPlace::Behind);
         assert_eq!(header.place(2 * 4096 + 17).to_string(), "swap slot 2+0x11");
+    }
+
+    #[test]
+    fn every_bad_page_is_told_however_many_there_are_and_in_whichever_order() {
+        let is_bad = |slot: &u32| slot % 3 == 1;
+        let mut bad: Vec<u32> = (1..3000).filter(is_bad).collect();
+        bad.reverse();
+        bad.rotate_left(200);
+        let mut bytes = header(16384, false, &bad);
+        bytes[1028..1032].copy_from_slice(&3000_u32.to_le_bytes());
+        let header = SwapHeader::parse(&bytes).unwrap();
+        assert!(header.bad_pages.is_sorted());
+        for slot in 1..=3000 {
+            let place = header.place(u64::from(slot) * 16384);
+            let bad = SwapPlace::Bad { slot: slot.into() };
+            assert_eq!(place == bad, is_bad(&slot), "{place}");
+        }
     }
 
     #[test]
