@@ -77,7 +77,7 @@ fn confirm(
     let cut = usize::try_from(-at).unwrap_or(0);
     let start = usize::try_from(at).unwrap_or(0);
     let image = layout.image(schedule);
-    let stored = hay[start..].iter().zip(&image[cut..layout.len()]);
+    let stored = hay[start..].iter().zip(&image[cut..]);
     let matching = stored
         .filter(|(stored, expected)| stored == expected)
         .count();

@@ -1,6 +1,6 @@
 //! The key expansion of AES (FIPS 197, section 5.2), forwards and backwards from any place.
 
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// A column of four bytes, first byte first.
 pub(super) type Word = [u8; 4];
@@ -94,7 +94,8 @@ pub(super) fn group_after(before_first: Word, before_last: Word, first: Word) ->
 
 /// All words of a schedule. Wiped when dropped.
 pub(super) struct Schedule {
-    words: [Word; MOST_WORDS],
+    /// Where no move leaves a copy behind.
+    words: Zeroizing<Vec<Word>>,
     key_words: usize,
 }
 
@@ -108,7 +109,7 @@ impl Schedule {
     pub(super) fn from_words(known: &[Word], at: usize) -> Self {
         let key_words = known.len();
         let mut schedule = Self {
-            words: [[0; 4]; MOST_WORDS],
+            words: Zeroizing::new(vec![[0; 4]; Self::len_for(key_words)]),
             key_words,
         };
         schedule.words[at..at + key_words].copy_from_slice(known);
@@ -136,22 +137,16 @@ impl Schedule {
     }
 
     pub(super) fn len(&self) -> usize {
-        Self::len_for(self.key_words)
+        self.words.len()
     }
 
     pub(super) fn words(&self) -> &[Word] {
-        &self.words[..self.len()]
+        &self.words
     }
 
     /// The key: its first words.
     pub(super) fn key(&self) -> &[u8] {
         self.words[..self.key_words].as_flattened()
-    }
-}
-
-impl Drop for Schedule {
-    fn drop(&mut self) {
-        self.words.zeroize();
     }
 }
 

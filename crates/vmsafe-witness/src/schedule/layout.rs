@@ -119,8 +119,8 @@ impl Layout {
     }
 
     /// What `schedule` looks like in this layout.
-    pub(super) fn image(&self, schedule: &Schedule) -> Zeroizing<[u8; MOST_BYTES]> {
-        let mut image = Zeroizing::new([0; MOST_BYTES]);
+    pub(super) fn image(&self, schedule: &Schedule) -> Zeroizing<Vec<u8>> {
+        let mut image = Zeroizing::new(vec![0; self.len()]);
         for (i, &word) in schedule.words().iter().enumerate() {
             let mut word = if self.mixed && !self.is_outer(i) {
                 unmix(word)

@@ -177,6 +177,7 @@ pub(super) fn sweep(hay: &[u8], found: &mut dyn FnMut(&'static Relation, usize) 
     let mut pairs = Pairs::new();
     let mut report = Reporter {
         done: [0; RELATIONS.len()],
+        words: Zeroizing::new([0; STEP + REACH]),
         found,
     };
     let mut end = Zeroizing::new([0; size_of::<Chunk>()]);
@@ -299,19 +300,22 @@ fn full_words<S: pulp::Simd>(simd: S, step: &Step, at: usize) -> S::u32s {
 struct Reporter<'a> {
     /// Up to where each relation has been looked into.
     done: [usize; RELATIONS.len()],
+    /// Of the step, wiped at the end of all.
+    words: Zeroizing<Words>,
     found: &'a mut dyn FnMut(&'static Relation, usize) -> usize,
 }
 
 impl Reporter<'_> {
     #[cold]
     fn step(&mut self, chunk: &Step, base: usize) {
-        let bytes = chunk.as_chunks().0;
-        let words: Words = core::array::from_fn(|nth| u32::from_le_bytes(bytes[nth]));
+        for (word, bytes) in self.words.iter_mut().zip(chunk.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
         for (relation, done) in RELATIONS.iter().zip(&mut self.done) {
             if *done >= base + STEP_BYTES {
                 continue;
             }
-            let mut places = relation.places(&words);
+            let mut places = relation.places(&self.words);
             while places != 0 {
                 let at = base + 4 * places.trailing_zeros() as usize;
                 if at >= *done {
