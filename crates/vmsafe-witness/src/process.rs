@@ -67,9 +67,8 @@ pub struct ProcessReport {
 ///
 /// The process runs on: what moves while it is scanned may be missed. Memory of its own that it
 /// reserved and never used holds nothing, and is passed over: to read it would cost the process
-/// memory. Scanning ourselves leaves
-/// out the scanner's own read buffer, as a gap that says so: it holds a copy of whatever was read
-/// last.
+/// memory. Scanning ourselves leaves out the scanner's own read buffer, as a gap that says so: it
+/// holds a copy of whatever was read last.
 ///
 /// # Errors
 ///
@@ -94,11 +93,12 @@ pub fn scan_mappings(
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> io::Result<Report> {
     let memory = File::open(format!("/proc/{pid}/mem"))?;
-    Ok(scan_memory(searcher, pid, memory, mappings, progress))
+    let walk = Walk::new(searcher, pid, memory, progress);
+    Ok(walk.report(mappings, PageMap::open(pid)))
 }
 
 /// As [`scan_mappings`], through `memory`, where an address is an offset: for systems that show it
-/// by calls and not as files.
+/// by calls and not as files. What was never used is read too: no file tells of it.
 pub fn scan_memory(
     searcher: &Searcher,
     pid: u32,
@@ -106,51 +106,82 @@ pub fn scan_memory(
     mappings: &[Mapping],
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Report {
-    let mut buffer = Buffer::new(searcher.overlap(), block_for(searcher));
-    let source = Seekable::new(memory, u64::MAX);
-    let mut pieces = Pieces::new(source, searcher.overlap(), 0..0);
-    let own = [buffer.addresses(), pieces.carry_addresses()];
-    let own = if pid == std::process::id() {
-        &own[..]
-    } else {
-        &[]
-    };
+    Walk::new(searcher, pid, memory, progress).report(mappings, None)
+}
 
-    let stop = Cell::new(false);
-    let mapped: u64 = mappings.iter().map(Mapping::len).sum();
-    let mut report = Report {
-        total_bytes: Some(mapped),
-        ..Report::default()
-    };
-    let mut visit = |range, passed_over| {
-        report.total_bytes = Some(mapped - passed_over);
-        for (range, is_own) in without(range, own) {
-            if is_own {
-                let because = "the scanner's own read buffer".to_owned();
-                let len = range.end - range.start;
-                report.add_gap(Gap {
-                    offset: range.start,
-                    len,
-                    because,
-                });
-            } else {
-                pieces.restart(range);
-                scan_alone(
-                    searcher,
-                    &mut pieces,
-                    &mut buffer,
-                    &mut report,
-                    &stop,
-                    progress,
-                );
-            }
+/// A scan that goes through memory range by range.
+struct Walk<'a, R> {
+    searcher: &'a Searcher,
+    buffer: Buffer,
+    pieces: Pieces<Seekable<R>>,
+    /// Where the scan itself keeps what it reads, if that is in this memory.
+    own: Vec<Range<u64>>,
+    report: Report,
+    stop: Cell<bool>,
+    progress: &'a mut dyn FnMut(&Progress<'_>),
+}
+
+impl<'a, R: Read + Seek + Send> Walk<'a, R> {
+    fn new(
+        searcher: &'a Searcher,
+        pid: u32,
+        memory: R,
+        progress: &'a mut dyn FnMut(&Progress<'_>),
+    ) -> Self {
+        let buffer = Buffer::new(searcher.overlap(), block_for(searcher));
+        let source = Seekable::new(memory, u64::MAX);
+        let pieces = Pieces::new(source, searcher.overlap(), 0..0);
+        let own = if pid == std::process::id() {
+            vec![buffer.addresses(), pieces.carry_addresses()]
+        } else {
+            Vec::new()
+        };
+        Self {
+            searcher,
+            buffer,
+            pieces,
+            own,
+            report: Report::default(),
+            stop: Cell::new(false),
+            progress,
         }
-    };
-    let rim = (searcher.overlap() as u64).next_multiple_of(PAGE as u64);
-    let passed_over = each_range(mappings, PageMap::open(pid), rim, &mut visit);
-    report.total_bytes = Some(mapped - passed_over);
-    report.sort();
-    report
+    }
+
+    /// Scans the mappings, of which `pages` tells the parts that there are.
+    fn report(mut self, mappings: &[Mapping], pages: Option<PageMap<File>>) -> Report {
+        let mapped: u64 = mappings.iter().map(Mapping::len).sum();
+        self.report.total_bytes = Some(mapped);
+        let rim = (self.searcher.overlap() as u64).next_multiple_of(PAGE as u64);
+        let passed_over = each_range(mappings, pages, rim, &mut |range, passed_over| {
+            self.report.total_bytes = Some(mapped - passed_over);
+            self.visit(range);
+        });
+        self.report.total_bytes = Some(mapped - passed_over);
+        self.report.sort();
+        self.report
+    }
+
+    fn visit(&mut self, range: Range<u64>) {
+        for (range, is_own) in without(range, &self.own) {
+            if is_own {
+                self.report.add_gap(Gap {
+                    offset: range.start,
+                    len: range.end - range.start,
+                    because: "the scanner's own read buffer".to_owned(),
+                });
+                continue;
+            }
+            self.pieces.restart(range);
+            scan_alone(
+                self.searcher,
+                &mut self.pieces,
+                &mut self.buffer,
+                &mut self.report,
+                &self.stop,
+                self.progress,
+            );
+        }
+    }
 }
 
 /// Cuts `own` ranges out of `range`; the parts come in order, each with whether it is our own.

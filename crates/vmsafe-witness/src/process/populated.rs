@@ -30,10 +30,6 @@ pub(super) struct PageMap<R> {
 impl PageMap<File> {
     /// None where the system has none, or does not let us read it.
     pub(super) fn open(pid: u32) -> Option<Self> {
-        // Wine shows the files of the system below it, where another process has this number.
-        if std::env::consts::OS != "linux" {
-            return None;
-        }
         let page = page_size(&fs::read("/proc/self/auxv").ok()?)?;
         let file = File::open(format!("/proc/{pid}/pagemap")).ok()?;
         Some(Self::new(file, page))
