@@ -72,11 +72,13 @@ impl Told {
     }
 }
 
+/// Takes a batch; false when nobody wants another one.
+type Taker<'a> = dyn FnMut(Batch) -> bool + 'a;
+
 /// Where a worker puts what became of its steps.
 pub(super) struct Desk<'a> {
     told: &'a Told,
-    /// False when nobody takes it.
-    send: &'a mut dyn FnMut(Batch) -> bool,
+    send: &'a mut Taker<'a>,
     number: u64,
     steps: Vec<Done>,
     /// Places in these steps.
@@ -84,7 +86,7 @@ pub(super) struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn new(told: &'a Told, send: &'a mut dyn FnMut(Batch) -> bool) -> Self {
+    fn new(told: &'a Told, send: &'a mut Taker<'a>) -> Self {
         Self {
             told,
             send,
@@ -175,7 +177,7 @@ pub(super) fn in_workers<'a, T: Send>(
     }
     let count = tools.len();
     let tools = Mutex::new(tools);
-    let run = |send: &mut dyn FnMut(Batch) -> bool| {
+    let run = |send: &mut Taker<'_>| {
         let Some(mut tool) = lock(&tools).pop() else {
             return;
         };
@@ -183,10 +185,20 @@ pub(super) fn in_workers<'a, T: Send>(
         let mut desk = Desk::new(&told, send);
         while work(&mut tool, &mut buffer, &mut desk).is_some() {}
     };
+    side_by_side(&told, count, &run, &mut tally);
+    tally
+}
+
+/// Does `run` in so many threads, each with a place to send to, and counts what they send.
+fn side_by_side(
+    told: &Told,
+    count: usize,
+    run: &(dyn Fn(&mut Taker<'_>) + Sync),
+    tally: &mut Tally<'_>,
+) {
     thread::scope(|scope| {
         // Bounded, so that a slow progress function slows the workers instead of piling up hits.
         let (send, receive) = mpsc::sync_channel(2 * count);
-        let (run, told) = (&run, &told);
         let start = |_: &usize| {
             let send = send.clone();
             let worker = move || {
@@ -201,15 +213,14 @@ pub(super) fn in_workers<'a, T: Send>(
         if started == 0 {
             // Where a limit leaves no thread, the caller does it all.
             run(&mut |batch| {
-                told.count(&mut tally, batch);
+                told.count(tally, batch);
                 true
             });
         }
         for batch in receive {
-            told.count(&mut tally, batch);
+            told.count(tally, batch);
         }
     });
-    tally
 }
 
 /// Waits for another worker's read without sleeping, as long as a block in memory takes: to be
