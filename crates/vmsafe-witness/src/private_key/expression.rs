@@ -29,6 +29,8 @@ pub(super) const AS_TEXT: &[u8] = b"(private-key";
 const MONTGOMERY: &[u8] = b"djb-tweak";
 /// How near.
 const NEAR: usize = 64;
+/// No name between quotation marks is longer.
+const LONGEST_NAME: usize = 64;
 
 /// The key as text that begins at `at`, or the one whose modulus or public point does.
 pub(super) fn recognise(hay: &[u8], at: usize) -> Option<Recognised> {
@@ -159,7 +161,10 @@ impl<'a> Text<'a> {
     fn word(&mut self) -> Option<&'a [u8]> {
         let bytes = self.bytes.trim_ascii_start();
         if let Some(quoted) = bytes.strip_prefix(b"\"") {
-            let len = quoted.iter().take(NEAR).position(|byte| *byte == b'"')?;
+            let len = quoted
+                .iter()
+                .take(LONGEST_NAME)
+                .position(|byte| *byte == b'"')?;
             self.bytes = &quoted[len + 1..];
             return Some(&quoted[..len]);
         }
