@@ -19,7 +19,8 @@
 //! * Nothing is missed in what was read: every place where a whole needle stands is reported, at
 //!   any offset and across any block border, and so is every part of at least 16 bytes
 //!   ([`SHORTEST_FRAGMENT`]); of hexadecimal, base64 and UTF-16, which are longer than the needle,
-//!   of at least 32 ([`SHORTEST_ENCODED_FRAGMENT`]). A part that hardly varies (runs of one byte,
+//!   of at least 32 ([`SHORTEST_ENCODED_FRAGMENT`]). A part that lies within another hit, of this
+//!   needle or another, is reported by that hit alone. A part that hardly varies (runs of one byte,
 //!   with fewer than [`FEWEST_CHANGES`] changes of value) is no evidence and is not reported.
 //! * What was not read is said: a [`Report`] lists its [`Gap`]s, and only
 //!   [`Report::is_complete`] together with no hit means clean.
