@@ -44,10 +44,7 @@ pub(crate) fn is_orphan(name: &str, kind: &str) -> bool {
 /// be collected, or was killed while it waits for a device. What it holds goes only when that wait
 /// ends, and it may be the next run that ends it.
 pub(crate) fn runs_no_more(pid: u32) -> bool {
-    // Wine shows the files of the system below it, where other processes have these numbers.
-    std::env::consts::OS == "linux"
-        && fs::read_to_string(format!("/proc/{pid}/status"))
-            .is_ok_and(|status| tells_an_end(&status))
+    os::status(pid).is_some_and(|status| tells_an_end(&status))
 }
 
 fn tells_an_end(status: &str) -> bool {

@@ -66,7 +66,8 @@ impl Source {
         lines
     }
 
-    /// Lines on which a condition of the build asks for one of `words`.
+    /// Lines on which a condition of the build asks for one of `words`, or a constant of
+    /// `std::env::consts` that stands for one.
     #[must_use]
     pub fn conditions_on(&self, words: &[&str]) -> Vec<usize> {
         let mut lines = Vec::new();

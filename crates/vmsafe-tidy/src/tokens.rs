@@ -39,19 +39,32 @@ fn is_doc(group: &proc_macro2::Group) -> bool {
         && matches!(first, Some(TokenTree::Ident(word)) if word == "doc")
 }
 
-/// Calls `see` with the words inside each `cfg(…)`, `cfg!(…)` and `cfg_attr(…)`.
+/// Calls `see` with the words inside each `cfg(…)`, `cfg!(…)` and `cfg_attr(…)`, and with what is
+/// named behind `consts::`, where the standard library tells the system that was built for.
 pub(crate) fn each_condition(stream: TokenStream, see: &mut dyn FnMut(&str, usize)) {
-    let mut asked = false;
+    let (mut asked, mut named) = (false, false);
     for tree in stream {
         match tree {
-            TokenTree::Ident(word) => asked = word == "cfg" || word == "cfg_attr",
-            TokenTree::Punct(mark) => asked &= mark.as_char() == '!',
-            TokenTree::Group(group) if asked => {
-                each_word(group.stream(), see);
-                asked = false;
+            TokenTree::Ident(word) => {
+                if named {
+                    see(&word.to_string(), word.span().start().line);
+                }
+                asked = word == "cfg" || word == "cfg_attr";
+                named = word == "consts";
             }
-            TokenTree::Group(group) => each_condition(group.stream(), see),
-            TokenTree::Literal(_) => asked = false,
+            TokenTree::Punct(mark) => {
+                asked &= mark.as_char() == '!';
+                named &= mark.as_char() == ':';
+            }
+            TokenTree::Group(group) => {
+                if asked || named {
+                    each_word(group.stream(), see);
+                } else {
+                    each_condition(group.stream(), see);
+                }
+                (asked, named) = (false, false);
+            }
+            TokenTree::Literal(_) => (asked, named) = (false, false),
         }
     }
 }

@@ -13,7 +13,8 @@ pub use super::refused::{
     create_private_dir, data_ranges, descriptor, drain_page_lists, dump_no_core, extents,
     fork_child, hangup, is_own, is_root, kernel_release, lock_holder, mount, mount_fuse,
     open_plain, oversize, pseudo_filesystem, punch, read_at, read_memory, readable_by_all,
-    serve_block_io, spawn_apart, swap_off, swap_on, sync_filesystem, unmount, wait, write_at,
+    serve_block_io, spawn_apart, status, swap_off, swap_on, sync_filesystem, unmount, wait,
+    write_at,
 };
 pub use dump::{CORE, raise_core_limit, write_core};
 pub use files::{file_system_of, identity, input, length, open_direct, open_files};

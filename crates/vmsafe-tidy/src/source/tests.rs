@@ -49,6 +49,18 @@ fn conditions_are_found_in_attributes_and_macros() {
 }
 
 #[test]
+fn what_the_standard_library_tells_of_the_system_is_a_condition() {
+    let source = parse(
+        "use std::env::consts::{ARCH, OS};\n\
+         fn f() -> bool {\n    std::env::consts::OS == \"linux\"\n}\n\
+         fn g() -> bool {\n    h(env::consts::FAMILY)\n}\n\
+         // consts::OS\nfn i() -> f64 {\n    f64::consts::PI\n}\n\
+         use OS::consts;\n",
+    );
+    assert_eq!(source.conditions_on(&["OS", "FAMILY"]), [1, 3, 6]);
+}
+
+#[test]
 fn strings_are_read_and_documentation_is_not() {
     let source = parse("/// \"/proc/no\"\nfn f() { g(\"/proc/a\", c\"/dev/b\", r\"c\\d\") }\n");
     let found: Vec<String> = source.strings().into_iter().map(|(text, _)| text).collect();

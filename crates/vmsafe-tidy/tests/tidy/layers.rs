@@ -102,6 +102,9 @@ fn the_system_is_asked_for_in_one_crate() {
             "unix",
             "windows",
             "vmsafe_absent",
+            // In `std::env::consts`.
+            "OS",
+            "FAMILY",
         ];
         let calls = [
             "libc",

@@ -1,5 +1,6 @@
 //! Threads apart, children, signals, privileges.
 
+use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,6 +29,11 @@ pub fn kernel_release() -> String {
 /// Whether a process of this number lives, or waits to be collected.
 pub fn is_alive(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// What `/proc/PID/status` tells of a process, line by line; `None` if there is none.
+pub fn status(pid: u32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/status")).ok()
 }
 
 /// Sends a signal, by its number, to one process.
@@ -152,7 +158,7 @@ pub(super) fn raw_pid(pid: u32) -> io::Result<Pid> {
 /// under `nohup`, or `/proc` does not tell; `None` also where the system has no such signal.
 #[must_use]
 pub fn hangup() -> Option<i32> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let status = fs::read_to_string("/proc/self/status").ok()?;
     (!ignores(&status, libc::SIGHUP)?).then_some(libc::SIGHUP)
 }
 
@@ -195,11 +201,11 @@ mod tests {
 
     #[test]
     fn a_thread_apart_shares_no_file_with_the_others() {
-        let ours = std::fs::File::open("/dev/null").expect("opened");
+        let ours = fs::File::open("/dev/null").expect("opened");
         let number = ours.as_raw_fd();
         let names = move |table: &str| {
             let link = format!("/proc/{table}/fd/{number}");
-            std::fs::read_link(link).is_ok_and(|target| target == Path::new("/dev/null"))
+            fs::read_link(link).is_ok_and(|target| target == Path::new("/dev/null"))
         };
         let (told, heard) = mpsc::channel();
         let thread = spawn_apart("apart", move |left| {
