@@ -6,6 +6,7 @@ mod finding;
 mod findings;
 mod gathered;
 mod intake;
+mod name;
 mod open;
 mod process;
 mod record;

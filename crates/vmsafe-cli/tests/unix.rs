@@ -83,3 +83,29 @@ fn a_limit_on_the_size_of_files_is_an_error_with_words() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("File too large"), "{said}");
 }
+
+#[test]
+fn names_that_are_shown_alike_stay_two_targets() {
+    let stage = stage();
+    let needles = stage.path().join("needles");
+    let name = |name: &[u8]| stage.path().join(OsStr::from_bytes(name));
+    let (odd, spelled) = (name(b"o \xff"), name(br"o \xff"));
+    for path in [&odd, &spelled] {
+        fs::copy(stage.path().join("leaked"), path).expect("a file");
+    }
+    let scan = |format: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vmsafe"));
+        command.arg("scan").args(format).arg("--needle-file");
+        let output = command.args([&needles, &odd, &spelled]).output();
+        output.expect("vmsafe runs").stdout
+    };
+    let table = String::from_utf8(scan(None)).expect("text");
+    let rows = table.lines().filter(|line| line.contains("needle 0"));
+    assert_eq!(rows.count(), 2, "{table}");
+    let log: Value = serde_json::from_slice(&scan(Some("--sarif"))).expect("a log");
+    for (nth, end) in ["/o%20%FF", "/o%20%5Cxff"].iter().enumerate() {
+        let location = &log["runs"][0]["results"][nth]["locations"][0]["physicalLocation"];
+        let uri = location["artifactLocation"]["uri"].as_str().expect("a URI");
+        assert!(uri.ends_with(end), "{uri}");
+    }
+}

@@ -88,7 +88,9 @@ pub use process::{
     scan_process,
 };
 pub use report::{Gap, Progress, Report};
-pub use sarif::{Sarif, SarifNotifications, SarifResult, SarifSummary, Scanned, to_sarif};
+pub use sarif::{
+    Sarif, SarifNotifications, SarifResult, SarifSummary, SarifTarget, Scanned, to_sarif,
+};
 pub use scan::{
     scan_file, scan_incoming, scan_ranges, scan_seekable, scan_side_by_side, scan_stream,
     workers_for,

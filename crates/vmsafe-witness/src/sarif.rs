@@ -47,11 +47,28 @@ pub struct SarifSummary<'a> {
     pub finding_count: u64,
 }
 
+/// What was scanned.
+#[derive(Clone, Copy, Debug)]
+pub struct SarifTarget<'a> {
+    /// What texts call it.
+    pub name: &'a str,
+    /// Where it is, relative to the root of the project if it is to be linked. It need not be text.
+    pub path: &'a Path,
+}
+
+/// A path that is text, and is called what it is.
+impl<'a> From<&'a str> for SarifTarget<'a> {
+    fn from(name: &'a str) -> Self {
+        let path = Path::new(name);
+        Self { name, path }
+    }
+}
+
 /// One place for [`Sarif::found`].
 #[derive(Clone, Copy, Debug)]
 pub struct SarifResult<'a> {
-    /// What was scanned: a path, relative to the root of the project if it is to be linked.
-    pub target: &'a str,
+    /// What it was found in.
+    pub target: SarifTarget<'a>,
     /// `needle`, or the kind of a key.
     pub kind: &'a str,
     /// What was found and where, in words that give nothing away.
@@ -152,7 +169,7 @@ impl<W: Write> SarifNotifications<W> {
     /// Those of the output.
     pub fn not_searched(
         &mut self,
-        target: &str,
+        target: SarifTarget<'_>,
         offset: u64,
         len: Option<u64>,
         because: &str,
@@ -160,7 +177,7 @@ impl<W: Write> SarifNotifications<W> {
         self.incomplete = true;
         let text = match len {
             Some(len) => format!("{len} bytes at {offset} were not searched: {because}"),
-            None => format!("{target} was not searched: {because}"),
+            None => format!("{} was not searched: {because}", target.name),
         };
         self.notifications.add(&json!({
             "level": "warning",
@@ -195,8 +212,8 @@ impl<W: Write> SarifNotifications<W> {
     /// # Errors
     ///
     /// Those of the output.
-    pub fn note(&mut self, target: &str, note: &str) -> io::Result<()> {
-        let text = format!("{target}: {note}");
+    pub fn note(&mut self, target: SarifTarget<'_>, note: &str) -> io::Result<()> {
+        let text = format!("{}: {note}", target.name);
         self.notifications
             .add(&json!({ "level": "note", "message": { "text": text } }))
     }
@@ -260,8 +277,8 @@ fn result(found: &SarifResult<'_>) -> Value {
 /// One scanned thing for [`to_sarif`].
 #[derive(Clone, Copy, Debug)]
 pub struct Scanned<'a> {
-    /// What was scanned: a path, relative to the root of the project if it is to be linked.
-    pub target: &'a str,
+    /// What was scanned.
+    pub target: SarifTarget<'a>,
     /// What it is, so that offsets are named.
     pub medium: &'a Medium,
     /// What was found.
@@ -354,26 +371,25 @@ fn rule(kind: &str) -> Value {
     json!({ "id": kind, "shortDescription": { "text": text } })
 }
 
-fn location(target: &str) -> Value {
-    json!({ "physicalLocation": { "artifactLocation": { "uri": uri(target) } } })
+fn location(target: SarifTarget<'_>) -> Value {
+    json!({ "physicalLocation": { "artifactLocation": { "uri": uri(target.path) } } })
 }
 
 /// A path as a URI reference of RFC 3986: everything but the plainest characters as `%` and two
-/// digits.
-fn uri(path: &str) -> String {
-    let path = path.replace(MAIN_SEPARATOR, "/");
+/// digits for each of its bytes.
+fn uri(path: &Path) -> String {
+    let is_separator = |byte: u8| char::from(byte) == MAIN_SEPARATOR;
     let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
-    let encode = |byte: u8| {
-        if kept(byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
+    let encode = |byte: &u8| match *byte {
+        byte if is_separator(byte) => "/".to_owned(),
+        byte if kept(byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
     };
-    let encoded: String = path.bytes().map(encode).collect();
-    if path.starts_with('/') {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let encoded: String = bytes.iter().map(encode).collect();
+    if encoded.starts_with('/') {
         format!("file://{encoded}")
-    } else if Path::new(&path).is_absolute() {
+    } else if path.is_absolute() {
         // It begins with a drive.
         format!("file:///{encoded}")
     } else {
@@ -428,7 +444,7 @@ mod tests {
 
     fn log(report: &Report, target: &str) -> Value {
         let scanned = Scanned {
-            target,
+            target: target.into(),
             medium: &Medium::Plain,
             report,
         };
@@ -494,6 +510,7 @@ mod tests {
 
     #[test]
     fn paths_become_references() {
+        let uri = |text: &str| uri(Path::new(text));
         assert_eq!(uri("/swap file"), "file:///swap%20file");
         assert_eq!(uri("pid:7"), "pid%3A7");
         assert_eq!(uri("a/ü"), "a/%C3%BC");

@@ -5,13 +5,15 @@ use std::rc::Rc;
 use serde::{Serialize, Serializer};
 use vmsafe_witness::{CorePlace, Form, Hit, KeyHit, Place, SwapPlace};
 
+use super::name::Name;
+
 /// The `kind` of what was found because its bytes were known beforehand.
 const NEEDLE: &str = "needle";
 
 /// One place where a needle stands, or a key that nobody named.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Finding {
-    pub(super) target: Rc<str>,
+    pub(super) target: Name,
     pub(super) offset: u64,
     pub(super) length: u64,
     /// `needle`, or what kind of key it is.
@@ -48,7 +50,7 @@ pub(super) struct Context {
 }
 
 impl Finding {
-    pub(super) fn of_hit(target: &Rc<str>, hit: &Hit) -> Self {
+    pub(super) fn of_hit(target: &Name, hit: &Hit) -> Self {
         let form = hit.form.name();
         let found = Self::new(target, (hit.offset, hit.len), NEEDLE, form, hit.whole);
         Self {
@@ -57,7 +59,7 @@ impl Finding {
         }
     }
 
-    pub(super) fn of_key(target: &Rc<str>, key: &KeyHit) -> Self {
+    pub(super) fn of_key(target: &Name, key: &KeyHit) -> Self {
         let (kind, form) = (key.kind.name(), key.form.name());
         let whole = key.matching == key.len;
         let found = Self::new(target, (key.offset, key.len), kind, form, whole);
@@ -68,14 +70,14 @@ impl Finding {
     }
 
     fn new(
-        target: &Rc<str>,
+        target: &Name,
         (offset, length): (u64, u64),
         kind: &'static str,
         form: &'static str,
         whole: bool,
     ) -> Self {
         Self {
-            target: Rc::clone(target),
+            target: target.clone(),
             offset,
             length,
             kind,
@@ -152,7 +154,7 @@ fn in_words<S: Serializer>(place: &Option<Place>, serializer: S) -> Result<S::Ok
 /// Bytes that were not searched.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Gap {
-    pub(super) target: Rc<str>,
+    pub(super) target: Name,
     pub(super) offset: u64,
     /// `None`: unknown.
     pub(super) length: Option<u64>,
@@ -160,18 +162,18 @@ pub(super) struct Gap {
 }
 
 impl Gap {
-    pub(super) fn of_unknown_size(target: &Rc<str>, because: impl Into<String>) -> Self {
+    pub(super) fn of_unknown_size(target: &Name, because: impl Into<String>) -> Self {
         Self {
-            target: Rc::clone(target),
+            target: target.clone(),
             offset: 0,
             length: None,
             because: because.into(),
         }
     }
 
-    pub(super) fn of(target: &Rc<str>, gap: &vmsafe_witness::Gap) -> Self {
+    pub(super) fn of(target: &Name, gap: &vmsafe_witness::Gap) -> Self {
         Self {
-            target: Rc::clone(target),
+            target: target.clone(),
             offset: gap.offset,
             length: Some(gap.len).filter(|len| *len > 0),
             because: gap.because.clone(),
@@ -182,6 +184,6 @@ impl Gap {
 /// Something that the reader of a result must know to understand it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Note {
-    pub(super) target: Rc<str>,
+    pub(super) target: Name,
     pub(super) note: String,
 }

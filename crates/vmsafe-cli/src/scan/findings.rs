@@ -5,13 +5,13 @@ mod secrets;
 mod tables;
 
 use std::io;
-use std::rc::Rc;
 
 use serde::Serialize;
 
 use secrets::Secrets;
 
 use super::finding::{Finding, Gap, Note};
+use super::name::Name;
 use crate::exit::Exit;
 use crate::output::Output;
 
@@ -134,8 +134,8 @@ impl Findings {
         }
     }
 
-    pub(super) fn note(&mut self, target: &Rc<str>, note: impl Into<String>, out: &Output) {
-        let (target, note) = (Rc::clone(target), note.into());
+    pub(super) fn note(&mut self, target: &Name, note: impl Into<String>, out: &Output) {
+        let (target, note) = (target.clone(), note.into());
         let note = Note { target, note };
         if self.report == Report::Lines {
             self.tell(out, &Line::Note(&note));

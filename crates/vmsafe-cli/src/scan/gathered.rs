@@ -1,7 +1,8 @@
 //! Notes on the files of a directory, many of which are alike.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+
+use super::name::Name;
 
 /// How many files have each note.
 #[derive(Default)]
@@ -10,7 +11,7 @@ pub(super) struct Gathered(BTreeMap<String, Same>);
 /// The files with one note.
 struct Same {
     count: u64,
-    first: Rc<str>,
+    first: Name,
 }
 
 /// Notes that are kept apart: there are a dozen, and some tell numbers of a file's own.
@@ -18,7 +19,7 @@ const MOST_NOTES: usize = 100;
 
 impl Gathered {
     /// One more file has this note.
-    pub(super) fn add(&mut self, name: &Rc<str>, note: String) {
+    pub(super) fn add(&mut self, name: &Name, note: String) {
         if let Some(same) = self.0.get_mut(&note) {
             same.count += 1;
             return;
@@ -30,20 +31,20 @@ impl Gathered {
         };
         let first = || Same {
             count: 0,
-            first: Rc::clone(name),
+            first: name.clone(),
         };
         self.0.entry(note).or_insert_with(first).count += 1;
     }
 
     /// Each note once, with what it is a note on: a file, or `all` of the directory.
-    pub(super) fn notes(self, all: &Rc<str>) -> impl Iterator<Item = (Rc<str>, String)> {
+    pub(super) fn notes(self, all: &Name) -> impl Iterator<Item = (Name, String)> {
         self.0.into_iter().map(|(note, same)| {
             let Same { count, first } = same;
             match count {
                 1 => (first, note),
                 count => {
                     let more = count - 1;
-                    (Rc::clone(all), format!("{first} and {more} more: {note}"))
+                    (all.clone(), format!("{first} and {more} more: {note}"))
                 }
             }
         })

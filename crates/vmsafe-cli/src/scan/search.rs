@@ -16,6 +16,7 @@ use super::directory::{Below, Directory};
 use super::finding::{Finding, Gap};
 use super::findings::Findings;
 use super::gathered::Gathered;
+use super::name::Name;
 use super::open::{Bytes, Open, names_a_volume, open};
 use super::process;
 use super::record::{Identity, KEEP_EVERY, Record, whole};
@@ -58,7 +59,7 @@ const REMEMBERED: u64 = 16 << 20;
 
 /// The file, process or stream at hand.
 struct Subject<'a> {
-    name: Rc<str>,
+    name: Name,
     /// Its name in a record.
     key: String,
     parts: Parts<'a>,
@@ -75,7 +76,7 @@ enum Parts<'a> {
 impl Search<'_> {
     /// Searches a target. What keeps it from being read, in part or at all, is part of the result.
     pub(super) fn target(&mut self, target: &Target) -> anyhow::Result<()> {
-        let name: Rc<str> = target.to_string().into();
+        let name = Name::from(target);
         if self.stop.asked() {
             self.not_at_all(&name, STOPPED);
             return Ok(());
@@ -92,7 +93,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn all_below(&mut self, name: &Rc<str>, path: &Path) -> anyhow::Result<()> {
+    fn all_below(&mut self, name: &Name, path: &Path) -> anyhow::Result<()> {
         let mut directory = match Directory::open(path, self.one_file_system) {
             Ok(directory) => directory,
             Err(because) => {
@@ -113,7 +114,7 @@ impl Search<'_> {
             match below {
                 Below::File(path) => self.file_below(path, &mut directory)?,
                 Below::Closed(path, because) => {
-                    self.not_at_all(&Target::Path(path).to_string().into(), because);
+                    self.not_at_all(&Name::from(&Target::Path(path)), because);
                 }
                 Below::Other => {}
             }
@@ -131,7 +132,7 @@ impl Search<'_> {
 
     fn file_below(&mut self, path: PathBuf, directory: &mut Directory) -> anyhow::Result<()> {
         let target = Target::Path(path);
-        let (name, Some(path)): (Rc<str>, _) = (target.to_string().into(), target.path()) else {
+        let (name, Some(path)) = (Name::from(&target), target.path()) else {
             return Ok(());
         };
         match self.open(path) {
@@ -146,7 +147,7 @@ impl Search<'_> {
     }
 
     /// Of the files of a directory each note is told once, at its end.
-    fn note(&mut self, name: &Rc<str>, note: impl Into<String>) {
+    fn note(&mut self, name: &Name, note: impl Into<String>) {
         match &mut self.directory {
             Some(directory) => directory.notes.add(name, note.into()),
             None => self.findings.note(name, note, self.out),
@@ -168,12 +169,12 @@ impl Search<'_> {
         }
     }
 
-    fn not_at_all(&mut self, name: &Rc<str>, because: impl Into<String>) {
+    fn not_at_all(&mut self, name: &Name, because: impl Into<String>) {
         let gap = Gap::of_unknown_size(name, because);
         self.findings.not_searched(gap, self.out);
     }
 
-    fn process(&mut self, name: Rc<str>, pid: u32) -> anyhow::Result<()> {
+    fn process(&mut self, name: Name, pid: u32) -> anyhow::Result<()> {
         let (mappings, memory) = match process::open(pid) {
             Ok(open) => open,
             Err(error) => {
@@ -202,7 +203,7 @@ impl Search<'_> {
 
     fn medium(
         &mut self,
-        (name, key): (Rc<str>, String),
+        (name, key): (Name, String),
         path: &Path,
         open: Open,
     ) -> anyhow::Result<()> {

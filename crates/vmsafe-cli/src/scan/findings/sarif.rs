@@ -14,7 +14,7 @@ impl Findings {
         }
         let mut log = log.notifications()?;
         for gap in self.gaps.iter().flatten() {
-            log.not_searched(&gap.target, gap.offset, gap.length, &gap.because)?;
+            log.not_searched(gap.target.in_sarif(), gap.offset, gap.length, &gap.because)?;
         }
         let listed = |list: Option<usize>| list.unwrap_or(0) as u64;
         log.left_out(
@@ -22,7 +22,7 @@ impl Findings {
             self.gap_count - listed(self.gaps.as_ref().map(Vec::len)),
         )?;
         for note in &self.notes {
-            log.note(&note.target, &note.note)?;
+            log.note(note.target.in_sarif(), &note.note)?;
         }
         let mut out = log.end(Some(&SarifSummary {
             verdict: self.verdict.name(),
@@ -37,7 +37,7 @@ fn add(log: &mut Sarif<impl Write>, found: &Finding) -> io::Result<()> {
     let (what, form) = (found.what(), found.form_in_words());
     let beside = found.context.as_ref();
     log.found(&SarifResult {
-        target: &found.target,
+        target: found.target.in_sarif(),
         kind: found.kind,
         text: &format!("{what} as {form} at {}", found.where_in_words()),
         offset: found.offset,

@@ -1,0 +1,86 @@
+//! What a target is called: to people, and in references to it.
+
+use core::ops::Deref;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::Path;
+use std::rc::Rc;
+
+use serde::{Serialize, Serializer};
+use vmsafe_witness::SarifTarget;
+
+use super::target::Target;
+
+/// The name of a target, shared by all that is told of it. In order as it is shown; names that are
+/// shown alike are not the same for that.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name(Rc<Inner>);
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Inner {
+    shown: String,
+    /// As the user and the system write it, which may be no text.
+    raw: OsString,
+}
+
+impl Name {
+    /// For a log of SARIF.
+    pub(super) fn in_sarif(&self) -> SarifTarget<'_> {
+        SarifTarget {
+            name: self,
+            path: Path::new(&self.0.raw),
+        }
+    }
+}
+
+impl From<&Target> for Name {
+    fn from(target: &Target) -> Self {
+        let shown = target.to_string();
+        let raw = match target {
+            Target::Path(path) => path.as_os_str().to_owned(),
+            Target::Process(_) | Target::Input => OsStr::new(&shown).to_owned(),
+        };
+        Self(Rc::new(Inner { shown, raw }))
+    }
+}
+
+/// As it is shown.
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0.shown
+    }
+}
+
+impl AsRef<str> for Name {
+    fn as_ref(&self) -> &str {
+        self
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_shown_alike_are_two() {
+        let name = |text: &str| Name::from(&Target::from(OsString::from(text)));
+        let (control, spelled) = (name("a\u{1}"), name("a\\x01"));
+        assert_eq!(*control, *spelled);
+        assert_ne!(control, spelled);
+        assert_eq!(control, name("a\u{1}"));
+    }
+}
