@@ -42,7 +42,8 @@ pub(crate) use process::scan_all;
 /// Swap areas, block devices and volumes of Windows (\\.\C:) are read past the page cache, which
 /// may hold other bytes than they do. A finding in a swap area is told with its slot, one in a core
 /// dump with its address and thread, one in a process with its mapping. Holes of sparse files are
-/// passed over. Streams of gzip, zstd and lz4 are searched by their content.
+/// passed over. Streams of gzip, zstd and lz4 are searched by their content; that of xz, bzip2, 7z,
+/// zip and qcow2 counts as not searched.
 ///
 /// Below a directory all regular files are searched. Symbolic links are not followed, and pipes,
 /// sockets, devices and what the kernel makes up (/proc, /sys) are passed over; notes count them.
@@ -73,7 +74,7 @@ pub(crate) struct ScanArgs {
     /// first, at multiples of eight bytes. The key is given as PEM, DER, or an ssh-rsa line.
     #[arg(long, value_name = "FILE")]
     public_key: Vec<PathBuf>,
-    /// Search the content of compressed streams, or their bytes as they are.
+    /// Search the content of compressed streams and archives, or their bytes as they are.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     decompress: Decompress,
     /// Search a directory on its own file system alone, as du -x does.

@@ -76,7 +76,7 @@ pub(super) fn notes(path: &Path, medium: &Medium) -> Vec<String> {
 /// How many of the first bytes tell what [`unopened`] asks.
 pub(super) const MAGIC_LEN: usize = 6;
 
-/// What is said of a stream or an archive that begins so, whose content is not searched.
+/// Why the content of a stream or an archive that begins so is not searched.
 pub(super) fn unopened(start: &[u8]) -> Option<String> {
     const KINDS: [(&[u8], &str, &str); 5] = [
         (b"\xfd7zXZ\0", "xz", "xz -dc"),
@@ -89,7 +89,7 @@ pub(super) fn unopened(start: &[u8]) -> Option<String> {
     let (_, name, command) = KINDS.iter().find(is_this)?;
     Some(format!(
         "it is {name}, which is not opened: what its content holds was not searched; unpack it \
-         ({command}) and scan what comes out"
+         ({command}) and scan what comes out, or search its bytes with --decompress never"
     ))
 }
 

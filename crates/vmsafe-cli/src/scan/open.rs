@@ -65,10 +65,10 @@ pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
     };
     let mut notes: Vec<String> = damage.into_iter().collect();
     notes.extend(explain::notes(path, &medium));
-    if matches!(medium, Medium::Plain) {
-        notes.extend(explain::unopened(&beginning(&mut file)));
-    }
     let mut doubts = Vec::new();
+    if decompress && matches!(medium, Medium::Plain) {
+        doubts.extend(explain::unopened(&beginning(&mut file)));
+    }
     let cached = metadata.is_file() && !matches!(medium, Medium::Swap(_));
     let ranges = if cached {
         data(&mut file, len, &mut notes)
@@ -198,7 +198,7 @@ fn stream(mut file: File, path: &Path, decompress: bool) -> Open {
         .take(explain::MAGIC_LEN as u64)
         .read_to_end(&mut start);
     let compression = Compression::detect(&start).filter(|_| decompress && read.is_ok());
-    let unopened = explain::unopened(&start);
+    let unopened = explain::unopened(&start).filter(|_| decompress);
     let whole = Cursor::new(start).chain(file);
     let (medium, bytes): (_, Box<dyn Read + Send>) = match compression {
         Some(compression) => (
@@ -209,12 +209,9 @@ fn stream(mut file: File, path: &Path, decompress: bool) -> Open {
     };
     Open {
         bytes: Bytes::Stream(bytes),
-        notes: explain::notes(path, &medium)
-            .into_iter()
-            .chain(unopened)
-            .collect(),
+        notes: explain::notes(path, &medium),
         medium,
-        doubts: Vec::new(),
+        doubts: unopened.into_iter().collect(),
     }
 }
 

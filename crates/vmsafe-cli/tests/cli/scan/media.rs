@@ -5,6 +5,8 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 use super::{BLOCK, NEEDLE, SIGNATURE, Stage, offsets};
 use crate::run::{Said, arg, begun, run, said, vmsafe};
 
@@ -221,18 +223,30 @@ fn zswap_is_explained_and_leaves_the_answer_open() {
 }
 
 #[test]
-fn an_archive_that_comes_through_a_pipe_is_told_as_not_opened() {
+fn what_is_not_opened_leaves_the_answer_open_unless_bytes_are_asked_for() {
     let stage = Stage::new();
-    for (start, is_archive) in [(&b"PK\x03\x04"[..], true), (b"text", false)] {
+    let path = stage.dir.path().join("packed");
+    let scan = |target: &str, when, bytes: &[u8]| {
         let mut command = vmsafe();
-        command.args(["scan", "--json", "--needle-file", arg(&stage.needles), "-"]);
-        let (child, mut input) = begun(&mut command);
-        input.write_all(&[start, b" and more"].concat()).unwrap();
+        command.args(["scan", "--json", "--decompress", when, "--needle-file"]);
+        let (child, mut input) = begun(command.args([arg(&stage.needles), target]));
+        // A scan of the file does not read it.
+        let _ = input.write_all(bytes);
         drop(input);
-        let said = Said::from(child.wait_with_output().unwrap());
-        assert_eq!(
-            said.out.contains("it is zip, which is not opened"),
-            is_archive
-        );
+        Said::from(child.wait_with_output().unwrap())
+    };
+    for start in [&b"PK\x03\x04"[..], b"BZh9", b"\xfd7zXZ\0", b"text"] {
+        let bytes = [start, b" and more"].concat();
+        fs::write(&path, &bytes).unwrap();
+        for target in [arg(&path), "-"] {
+            let never = scan(target, "never", &bytes);
+            assert_eq!(never.code, Some(0), "{never:?}");
+            assert_eq!(never.json()["notes"], Value::Null);
+            let auto = scan(target, "auto", &bytes);
+            let is_text = start == b"text";
+            assert_eq!(auto.code, Some(if is_text { 0 } else { 3 }), "{auto:?}");
+            assert_eq!(!auto.out.contains("which is not opened"), is_text);
+            assert_eq!(auto.json()["covered_bytes"], bytes.len());
+        }
     }
 }
