@@ -47,6 +47,11 @@ impl Interrupt {
         Ok(Self(asked))
     }
 
+    /// Asks in place of the user, who cannot want what comes.
+    pub(crate) fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
     /// True once the user has asked.
     pub(crate) fn asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)

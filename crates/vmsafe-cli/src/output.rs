@@ -33,10 +33,16 @@ impl Output {
 
     /// A result as JSON, one line.
     pub(crate) fn json(&self, value: &impl Serialize) -> io::Result<()> {
-        self.piecewise(|out| {
-            serde_json::to_writer(&mut *out, value)?;
-            out.write_all(b"\n")
-        })
+        forgive(self.json_of_many(value))
+    }
+
+    /// The same as one of many lines: that the reader went away is an error, since nobody waits for
+    /// the others.
+    pub(crate) fn json_of_many(&self, value: &impl Serialize) -> io::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        serde_json::to_writer(&mut out, value)?;
+        out.write_all(b"\n")?;
+        out.flush()
     }
 
     /// A result that is written piece by piece: it may be longer than what memory should hold.
@@ -117,7 +123,8 @@ fn complain(text: impl Display) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-fn forgive(written: io::Result<()>) -> io::Result<()> {
+/// What came of writing, where a reader that went away is no error.
+pub(crate) fn forgive(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,

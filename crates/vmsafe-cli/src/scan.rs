@@ -92,7 +92,8 @@ pub(crate) struct ScanArgs {
     /// Report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Report each finding when it is found, as one JSON object a line.
+    /// Report each finding when it is found, as one JSON object a line. Once nobody reads them any
+    /// more, the scan stops at the next; its exit code tells what was found until then.
     #[arg(long, conflicts_with_all = ["json", "sarif"])]
     jsonl: bool,
     /// Report as SARIF 2.1.0, for continuous integration.
@@ -169,16 +170,17 @@ pub(crate) fn run(args: &ScanArgs, out: &Output) -> anyhow::Result<Exit> {
     });
     let record = record.transpose()?;
     let wanted = args.wanted(moduli);
+    let stop = Interrupt::listen()?;
     let mut search = Search {
         record,
         record_failure: None,
         searcher: Searcher::with(&needles, &wanted),
         decompress: args.decompress == Decompress::Auto,
         blot: args.reveal.then(|| Blot::new(&needles, wanted)),
-        findings: Findings::new(args.report()),
+        findings: Findings::new(args.report(), stop.clone()),
         one_file_system: args.one_file_system,
         directory: None,
-        stop: Interrupt::listen()?,
+        stop,
         out,
     };
     drop(needles);

@@ -13,7 +13,8 @@ use secrets::Secrets;
 use super::finding::{Finding, Gap, Note};
 use super::name::Name;
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::interrupt::Interrupt;
+use crate::output::{Output, forgive};
 
 /// How results are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +76,9 @@ pub(super) struct Findings {
     report: Report,
     #[serde(skip)]
     failed: Option<io::Error>,
+    /// Asked once nothing more can be told.
+    #[serde(skip)]
+    stop: Interrupt,
 }
 
 /// One line of a stream.
@@ -88,7 +92,7 @@ enum Line<'a> {
 }
 
 impl Findings {
-    pub(super) fn new(report: Report) -> Self {
+    pub(super) fn new(report: Report, stop: Interrupt) -> Self {
         let kept = report != Report::Lines;
         Self {
             verdict: Verdict::Clean,
@@ -101,6 +105,7 @@ impl Findings {
             gap_count: 0,
             report,
             failed: None,
+            stop,
         }
     }
 
@@ -165,17 +170,21 @@ impl Findings {
         }
     }
 
-    /// A line that could not be written is told at the end: the scan itself goes on.
+    /// A line that could not be written ends the scan, and is an error then: of what more it found
+    /// nobody would hear.
     fn tell(&mut self, out: &Output, line: &Line<'_>) {
         if self.failed.is_none() {
-            self.failed = out.json(line).err();
+            self.failed = out.json_of_many(line).err();
+            if self.failed.is_some() {
+                self.stop.ask();
+            }
         }
     }
 
     /// Tells all that has not been told yet.
     pub(super) fn show(mut self, out: &Output) -> io::Result<()> {
         if let Some(error) = self.failed.take() {
-            return Err(error);
+            return forgive(Err(error));
         }
         if let Some(findings) = &mut self.findings {
             // Those of adjacent pieces can overlap; the order of the targets is kept.

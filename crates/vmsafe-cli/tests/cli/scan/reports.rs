@@ -1,8 +1,9 @@
 //! How results are told.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Write, pipe};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
 
 use serde_json::Value;
 
@@ -52,6 +53,39 @@ fn a_stream_tells_a_finding_before_the_target_ends() {
     assert_eq!(last["covered_bytes"], 2 * BLOCK + 16);
     assert_eq!(last["findings"], Value::Null);
     assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+/// A scan of a file and of standard input, which does not end before the scan does.
+fn scan_without_end(stage: &Stage, first: &Path, out: Stdio) -> (Child, ChildStdin) {
+    let mut command = vmsafe();
+    command.args(["scan", "--jsonl", "--needle-file", arg(&stage.needles)]);
+    command.args([first, Path::new("-")]);
+    command.stderr(Stdio::null());
+    let child = command.stdin(Stdio::piped()).stdout(out).spawn();
+    let mut child = child.expect("the utility runs");
+    let input = child.stdin.take().expect("piped");
+    (child, input)
+}
+
+#[test]
+fn a_stream_whose_reader_went_away_stops_the_scan() {
+    let stage = Stage::new();
+    let path = stage.file("leaked", 5000, &[9]);
+    let (mut child, mut input) = scan_without_end(&stage, &path, Stdio::piped());
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().is_ok());
+    drop(lines);
+    let mut block = vec![1; 2 * BLOCK];
+    block[100..100 + NEEDLE.len()].copy_from_slice(NEEDLE.as_bytes());
+    // The scan may end before it has read all.
+    let _ = input.write_all(&block);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    // Of a file that is not there only a gap could be told.
+    let absent = stage.dir.path().join("absent");
+    let (reader, writer) = pipe().unwrap();
+    drop(reader);
+    let (mut child, _input) = scan_without_end(&stage, &absent, writer.into());
+    assert_eq!(child.wait().unwrap().code(), Some(3));
 }
 
 #[test]
