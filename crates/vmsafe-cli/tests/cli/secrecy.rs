@@ -14,7 +14,31 @@ const PART: usize = 8;
 fn forms() -> Vec<String> {
     let reversed: String = NEEDLE.chars().rev().collect();
     let hex = hex(NEEDLE);
-    vec![NEEDLE.to_owned(), reversed, hex.to_uppercase(), hex]
+    // Each digit of base64 depends on where in a group of three the needle begins.
+    let shifted = [1, 2].map(|before| base64(&[&" ".repeat(before), NEEDLE].concat()));
+    let mut forms = vec![NEEDLE.to_owned(), reversed, hex.to_uppercase(), hex];
+    forms.extend([
+        base64(NEEDLE),
+        shifted[0][2..].into(),
+        shifted[1][3..].into(),
+    ]);
+    // UTF-16, as it is and as JSON spells it.
+    forms.extend(["\0", "\\u0000"].map(|zero| NEEDLE.replace("", zero)));
+    forms
+}
+
+/// Without padding.
+fn base64(text: &str) -> String {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits = text
+        .bytes()
+        .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+    let bits: Vec<_> = bits.collect();
+    let digit = |six: &[u8]| {
+        let number = (0..6).fold(0, |number, nth| 2 * number + six.get(nth).unwrap_or(&0));
+        char::from(DIGITS[usize::from(number)])
+    };
+    bits.chunks(6).map(digit).collect()
 }
 
 fn hex(text: &str) -> String {
@@ -49,8 +73,9 @@ fn no_output_holds_a_needle() {
     let dir = scratch();
     let needles = dir.path().join("needles");
     let leaked = dir.path().join("leaked");
-    let hex = forms().pop().unwrap();
-    fs::write(&leaked, format!("{NEEDLE} {} {hex}", &NEEDLE[..17])).unwrap();
+    let hex = hex(NEEDLE);
+    let all = forms().join(" ");
+    fs::write(&leaked, format!("{all} {}", &NEEDLE[..17])).unwrap();
     for (content, code) in [
         (format!("text:{NEEDLE}"), 1),
         (format!("hex:{hex}"), 1),
@@ -63,12 +88,27 @@ fn no_output_holds_a_needle() {
         (format!("text:{}", NEEDLE.repeat(2000)), 2),
     ] {
         fs::write(&needles, content).unwrap();
-        for options in [&[][..], &["--json"], &["--encoded"]] {
+        for options in [
+            &[][..],
+            &["--json"],
+            &["--jsonl"],
+            &["--sarif"],
+            &["--keys"],
+            &["--encoded"],
+            &["--encoded", "--keys", "--json"],
+            &["--encoded", "--keys", "--jsonl"],
+            &["--encoded", "--keys", "--sarif"],
+        ] {
             let mut command = vmsafe();
             command.arg("scan").args(options);
             let said = said(command.args(["--needle-file", arg(&needles), arg(&leaked)]));
             assert_eq!(said.code, Some(code), "{said:?}");
             assert!(!gives_away(&said), "{said:?}");
+            if code == 1 && options.contains(&"--encoded") {
+                for form in ["base64", "utf16"] {
+                    assert!(said.out.contains(form), "it was there: {said:?}");
+                }
+            }
         }
     }
 }
@@ -89,8 +129,8 @@ fn what_stands_beside_a_finding_is_shown_without_needles() {
     let (needles, leaked) = (dir.path().join("needles"), dir.path().join("leaked"));
     // One needle begins the other; a form that is not looked for, and a part, stand beside.
     fs::write(&needles, format!("text:{NEEDLE}\ntext:{}\n", &NEEDLE[..10])).unwrap();
-    let [_, reversed, _, digits] = &forms()[..] else {
-        panic!("four forms")
+    let [_, reversed, _, digits, ..] = &forms()[..] else {
+        panic!("they begin with four of text")
     };
     let part = &NEEDLE[..17];
     let text = format!("user:{NEEDLE}{NEEDLE}{reversed}{NEEDLE}{digits}{NEEDLE}{part}:end");
