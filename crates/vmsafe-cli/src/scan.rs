@@ -24,7 +24,7 @@ use vmsafe_witness::{Modulus, Searcher, Wanted};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
-use findings::{Findings, Report};
+use findings::{Findings, Format};
 use record::{Question, Record};
 use reveal::Blot;
 use search::Search;
@@ -177,7 +177,7 @@ pub(crate) fn run(args: &ScanArgs, out: &Output) -> anyhow::Result<Exit> {
         searcher: Searcher::with(&needles, &wanted),
         decompress: args.decompress == Decompress::Auto,
         blot: args.reveal.then(|| Blot::new(&needles, wanted)),
-        findings: Findings::new(args.report(), stop.clone()),
+        findings: Findings::new(args.format(), stop.clone()),
         one_file_system: args.one_file_system,
         directory: None,
         stop,
@@ -215,12 +215,12 @@ impl ScanArgs {
         }
     }
 
-    fn report(&self) -> Report {
+    fn format(&self) -> Format {
         match (self.json, self.jsonl, self.sarif) {
-            (true, ..) => Report::Json,
-            (_, true, _) => Report::Lines,
-            (.., true) => Report::Sarif,
-            _ => Report::Tables,
+            (true, ..) => Format::Json,
+            (_, true, _) => Format::Lines,
+            (.., true) => Format::Sarif,
+            _ => Format::Tables,
         }
     }
 }

@@ -69,6 +69,14 @@ pub struct Gap {
     pub because: String,
 }
 
+impl Gap {
+    /// Why what a scan that was stopped had not reached is a gap.
+    pub const STOPPED: &str = "the scan was stopped";
+
+    /// Why a medium is a gap of which less was searched than there is, for no reason that is known.
+    pub const UNFINISHED: &str = "it was not read to its end";
+}
+
 /// The result of a scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -10,7 +10,7 @@ use std::path::{MAIN_SEPARATOR, Path};
 use serde_json::{Value, json};
 
 use crate::medium::Medium;
-use crate::report::Report;
+use crate::report::{Gap, Report};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 /// What stands in a text in place of a secret.
@@ -293,8 +293,6 @@ pub struct Scanned<'a> {
 /// # Errors
 ///
 /// Those of `out`.
-///
-/// [`Gap`]: crate::Gap
 pub fn to_sarif(out: impl Write, scanned: &[Scanned<'_>]) -> io::Result<()> {
     let mut log = Sarif::begin(out)?;
     for scanned in scanned {
@@ -350,7 +348,7 @@ impl Scanned<'_> {
             log.not_searched(self.target, gap.offset, len, &gap.because)?;
         }
         if report.gaps.is_empty() && !report.is_complete() {
-            log.not_searched(self.target, 0, None, "it was not read to its end")?;
+            log.not_searched(self.target, 0, None, Gap::UNFINISHED)?;
         }
         let listed = report.hits.len() + report.keys.len();
         let counted = report.hit_count + report.key_count;
@@ -403,7 +401,6 @@ mod tests {
     use crate::hit::{Form, Hit};
     use crate::keys::{Fingerprint, KeyForm, KeyHit, KeyKind};
     use crate::needles::NeedleId;
-    use crate::report::Gap;
 
     fn report() -> Report {
         let needle = NeedleId::new(4);

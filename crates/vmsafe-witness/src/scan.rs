@@ -311,7 +311,7 @@ fn scan_segments<S: ByteSource>(
         tally.report.add_gap(Gap {
             offset,
             len: range.end - offset,
-            because: pieces::STOPPED.to_owned(),
+            because: Gap::STOPPED.to_owned(),
         });
     }
     tally.report()

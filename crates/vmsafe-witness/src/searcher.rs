@@ -201,8 +201,10 @@ impl Searcher {
         tables.max().unwrap_or(0)
     }
 
-    /// How many bytes two adjacent pieces must share so that no hit is lost between them.
-    pub(crate) fn overlap(&self) -> usize {
+    /// How many bytes two adjacent pieces must share so that no hit is lost between them: no less
+    /// than the longest that there can be.
+    #[must_use]
+    pub fn overlap(&self) -> usize {
         let wanted = &self.compiled.wanted;
         let schedule = if wanted.schedules {
             schedule::OVERLAP

@@ -18,7 +18,7 @@ use crate::output::{Output, forgive};
 
 /// How results are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Report {
+pub(super) enum Format {
     /// For people, when all is done.
     Tables,
     /// One document, when all is done.
@@ -73,7 +73,7 @@ pub(super) struct Findings {
     #[serde(skip)]
     gap_count: u64,
     #[serde(skip)]
-    report: Report,
+    format: Format,
     #[serde(skip)]
     failed: Option<io::Error>,
     /// Asked once nothing more can be told.
@@ -92,8 +92,8 @@ enum Line<'a> {
 }
 
 impl Findings {
-    pub(super) fn new(report: Report, stop: Interrupt) -> Self {
-        let kept = report != Report::Lines;
+    pub(super) fn new(format: Format, stop: Interrupt) -> Self {
+        let kept = format != Format::Lines;
         Self {
             verdict: Verdict::Clean,
             covered_bytes: 0,
@@ -103,7 +103,7 @@ impl Findings {
             notes: Vec::new(),
             secrets: Secrets::default(),
             gap_count: 0,
-            report,
+            format,
             failed: None,
             stop,
         }
@@ -142,7 +142,7 @@ impl Findings {
     pub(super) fn note(&mut self, target: &Name, note: impl Into<String>, out: &Output) {
         let (target, note) = (target.clone(), note.into());
         let note = Note { target, note };
-        if self.report == Report::Lines {
+        if self.format == Format::Lines {
             self.tell(out, &Line::Note(&note));
         } else {
             self.notes.push(note);
@@ -192,11 +192,11 @@ impl Findings {
                 of_one.sort_by_key(|found| found.offset);
             }
         }
-        match self.report {
-            Report::Tables => self.show_tables(out),
-            Report::Json => out.json(&self),
-            Report::Lines => out.json(&Line::Summary(&self)),
-            Report::Sarif => out.piecewise(|into| self.write_sarif(into)),
+        match self.format {
+            Format::Tables => self.show_tables(out),
+            Format::Json => out.json(&self),
+            Format::Lines => out.json(&Line::Summary(&self)),
+            Format::Sarif => out.piecewise(|into| self.write_sarif(into)),
         }
     }
 }

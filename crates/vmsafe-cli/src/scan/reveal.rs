@@ -4,7 +4,7 @@ use core::ops::Range;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
-use vmsafe_witness::{NeedleId, Needles, Searcher, Wanted};
+use vmsafe_witness::{Needles, Searcher, Wanted};
 use zeroize::Zeroizing;
 
 use super::finding::Context;
@@ -23,24 +23,18 @@ const BLOTTED: &str = "**";
 #[derive(Clone, Debug)]
 pub(super) struct Blot {
     searcher: Searcher,
-    /// No form is longer, in bytes.
-    longest: u64,
 }
 
 impl Blot {
     pub(super) fn new(needles: &Needles, mut wanted: Wanted) -> Self {
-        /// Of keys in formats of files.
-        const LONGEST_KEY: usize = 16 * 1024;
-        /// Hexadecimal, and UTF-16 of text.
-        const WIDEST: usize = 2;
-        let lens = (0..needles.len()).filter_map(|number| needles.len_of(NeedleId::new(number)));
-        let longest = lens.map(|len| WIDEST * len).max().unwrap_or(0);
-        let longest = longest.max(LONGEST_KEY);
         (wanted.encoded, wanted.schedules, wanted.private_keys) = (true, true, true);
-        Self {
-            searcher: Searcher::with(needles, &wanted),
-            longest: longest as u64,
-        }
+        let searcher = Searcher::with(needles, &wanted);
+        Self { searcher }
+    }
+
+    /// No form of what may not be shown is longer, in bytes.
+    fn longest(&self) -> u64 {
+        self.searcher.overlap() as u64
     }
 
     /// Where in `bytes`, which begin at `start`, needles and keys stand: in order, and none touches
@@ -125,7 +119,7 @@ impl Reveal {
     /// them: that is read too.
     fn look(&mut self, side: &Range<u64>) -> Option<View> {
         let page = PAGE as u64;
-        let longest = self.blot.longest;
+        let longest = self.blot.longest();
         let from = side.start.saturating_sub(longest);
         let from = from - from % page;
         let until = side.end.checked_add(longest + AHEAD)?;

@@ -44,7 +44,7 @@ pub(super) struct Search<'a> {
 }
 
 /// Why a target that was not begun is a gap.
-const STOPPED: &str = "the scan was stopped";
+const STOPPED: &str = vmsafe_witness::Gap::STOPPED;
 
 /// The directory whose files are being searched.
 pub(super) struct AtHand {
@@ -352,7 +352,7 @@ impl Search<'_> {
             self.findings.not_searched(gap, self.out);
         }
         if report.gaps.is_empty() && !report.is_complete() {
-            self.not_at_all(&subject.name, "it was not read to its end");
+            self.not_at_all(&subject.name, vmsafe_witness::Gap::UNFINISHED);
         }
         if !stopped {
             let len = subject.identity.map_or(0, |identity| identity.len);

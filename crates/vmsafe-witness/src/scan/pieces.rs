@@ -14,9 +14,6 @@ use super::{ByteSource, Segment};
 use crate::buffer::{Buffer, PAGE};
 use crate::report::Gap;
 
-/// Why the rest of a scan that was stopped is a gap.
-pub(super) const STOPPED: &str = "the scan was stopped";
-
 /// A source, cut into pieces.
 pub(crate) struct Pieces<S> {
     source: S,
@@ -134,7 +131,7 @@ impl<S: ByteSource> Pieces<S> {
             if stop && self.at < self.end && self.pending.is_none() {
                 self.stopped_at
                     .get_or_insert(self.at.max(self.context_until));
-                self.give_up(STOPPED);
+                self.give_up(Gap::STOPPED);
             }
             if self.pending.is_none()
                 && let Some(step) = self.read(buffer)
