@@ -211,6 +211,40 @@ fn the_table_groups_places_of_one_secret() {
 }
 
 #[test]
+fn targets_that_are_left_out_for_one_reason_share_a_row() {
+    let stage = Stage::new();
+    let absent: Vec<_> = (0..9).map(|nth| format!("absent{nth}")).collect();
+    let scan = |count: usize, format: Option<&str>| {
+        let mut command = vmsafe();
+        command.args(["scan", "--needle-file", arg(&stage.needles)]);
+        command.args(format).args(&absent[..count]);
+        // Besides, another reason.
+        said(command.arg("pid:4294967295").current_dir(&stage.dir))
+    };
+    let table = scan(9, None).out;
+    assert!(table.contains(" absent2 ") && !table.contains("absent3"));
+    let rows = table.lines().filter(|line| line.contains("cannot be"));
+    assert_eq!(rows.count(), 5, "{table}");
+    assert!(table.contains(" and 6 more targets "), "{table}");
+    // One more is named.
+    let table = scan(4, None).out;
+    assert!(table.contains(" absent3 ") && !table.contains("more targets"));
+    let gaps = scan(9, Some("--json")).json()["gaps"].clone();
+    assert_eq!(gaps.as_array().unwrap().len(), 10);
+}
+
+#[test]
+fn a_table_says_how_much_it_leaves_out() {
+    let stage = Stage::new();
+    let paths = (0..202).map(|nth| stage.file(&format!("leaked{nth}"), 100, &[nth % 50]));
+    let mut command = vmsafe();
+    command.args(["scan", "--reveal", "--needle-file", arg(&stage.needles)]);
+    let said = said(command.args(paths));
+    let more = said.out.matches("and 2 more; --jsonl tells each of them");
+    assert_eq!(more.count(), 2, "{said:?}");
+}
+
+#[test]
 fn formats_exclude_each_other() {
     for (one, other) in [
         ("--json", "--jsonl"),
