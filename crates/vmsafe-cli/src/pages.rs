@@ -1,11 +1,13 @@
 //! `vmsafe man` and `vmsafe completions`: pages generated from the definitions of the arguments.
 
+use core::iter;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 use crate::args::Args;
 use crate::exit::Exit;
@@ -36,21 +38,37 @@ pub(crate) struct CompletionsArgs {
 }
 
 pub(crate) fn man(args: &ManArgs, out: &Output) -> anyhow::Result<Exit> {
-    let command = Args::command();
+    let (whole, commands) = pages();
     match &args.dir {
         Some(dir) => {
             fs::create_dir_all(dir)
                 .with_context(|| format!("cannot make the directory {}", dir.display()))?;
-            clap_mangen::generate_to(command, dir)
-                .with_context(|| format!("cannot write the pages into {}", dir.display()))?;
+            for page in iter::once(whole).chain(commands) {
+                page.generate_to(dir)
+                    .with_context(|| format!("cannot write the pages into {}", dir.display()))?;
+            }
         }
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(command).render(&mut page)?;
+            whole.render(&mut page)?;
             out.bytes(&page)?;
         }
     }
     Ok(Exit::Holds)
+}
+
+/// The page of the program, and those of its commands, each with the version in its footer.
+fn pages() -> (Man, Vec<Man>) {
+    const SOURCE: &str = concat!("vmsafe ", env!("CARGO_PKG_VERSION"));
+    let page = |command: &clap::Command| Man::new(command.clone()).source(SOURCE);
+    // `vmsafe help` has no page: there is help for each command.
+    let mut whole = Args::command().disable_help_subcommand(true);
+    // It names them after the program.
+    whole.build();
+    let commands = whole
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
+    (page(&whole), commands.map(page).collect())
 }
 
 pub(crate) fn completions(args: &CompletionsArgs, out: &Output) -> anyhow::Result<Exit> {

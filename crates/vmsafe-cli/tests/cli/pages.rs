@@ -68,6 +68,18 @@ fn manual_pages_are_written() {
             "{command}"
         );
     }
+    // No page names one that does not exist, and each has the version in its footer.
+    for page in fs::read_dir(dir.path()).unwrap() {
+        let text = fs::read_to_string(page.unwrap().path()).unwrap();
+        let footer = format!("\"vmsafe {}\"", env!("CARGO_PKG_VERSION"));
+        let title = text.lines().find(|line| line.starts_with(".TH")).unwrap();
+        assert!(title.contains(&footer), "{title}");
+        for other in text.lines().filter_map(|line| line.strip_suffix("(1)")) {
+            let other = format!("{}.1", other.replace('\\', ""));
+            assert!(dir.path().join(&other).exists(), "{other}");
+        }
+    }
+    assert!(page.out.contains("\\-scan(1)") && !page.out.contains("\\-help(1)"));
     assert!(!dir.path().join("vmsafe-demo-subject.1").exists());
     let absent = dir.path().join("share/man/man1");
     assert_eq!(run(["man", "--dir", arg(&absent)]).code, Some(0));
