@@ -74,8 +74,38 @@ fn pages() -> (Man, Vec<Man>) {
 pub(crate) fn completions(args: &CompletionsArgs, out: &Output) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut shown(), "vmsafe", &mut script);
-    out.bytes(&script)?;
+    let script = String::from_utf8(script)?;
+    out.bytes(with_equals(args.shell, &script).as_bytes())?;
     Ok(Exit::Holds)
+}
+
+/// The script, which offers kinds of keys behind `--keys=` alone: the generator offers them also as
+/// the next word, which would be a target.
+fn with_equals(shell: Shell, script: &str) -> String {
+    /// The = is a word of its own.
+    const BASH: &str = r#"prev="$3"
+    case "${COMP_WORDS[COMP_CWORD]},${prev}" in
+        =,*) ;;
+        *,=) prev="${COMP_WORDS[COMP_CWORD-2]}" ;;
+        *,--keys) prev="" ;;
+    esac
+"#;
+    match shell {
+        Shell::Bash => script.replace("prev=\"$3\"\n", BASH),
+        Shell::Zsh => script.replace("--keys=[", "--keys=-["),
+        Shell::Fish => {
+            // What is not required is taken from behind the = alone.
+            let optional = |line: &str| {
+                if line.contains(" -l keys ") {
+                    line.replace(" -r -f ", " -f ")
+                } else {
+                    line.to_owned()
+                }
+            };
+            script.split_inclusive('\n').map(optional).collect()
+        }
+        _ => script.to_owned(),
+    }
 }
 
 /// The command line without the commands that are hidden: the generator would offer them all.

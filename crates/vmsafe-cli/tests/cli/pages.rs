@@ -1,6 +1,7 @@
 //! Help, manual pages, completions, and wrong usage.
 
 use std::fs;
+use std::process::Command;
 
 use crate::run::{arg, run, scratch};
 
@@ -99,4 +100,28 @@ fn completions_are_printed_for_each_shell() {
             assert!(!said.out.contains(hidden), "{shell}: {hidden}");
         }
     }
+}
+
+#[test]
+fn kinds_of_keys_are_offered_behind_the_equals_sign_alone() {
+    let script = run(["completions", "bash"]).out;
+    let offered = |words: &str, current: &str, before: &str| {
+        let asked = format!(
+            "{script}\nCOMP_WORDS=(vmsafe scan {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _vmsafe vmsafe '{current}' '{before}'; echo \"${{COMPREPLY[*]}}\""
+        );
+        let output = Command::new("bash").args(["-c", &asked]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(offered("--keys =", "", "--keys"), "aes private\n");
+    assert_eq!(offered("--keys = a", "a", "="), "aes\n");
+    assert_eq!(offered("--decompress n", "n", "--decompress"), "never\n");
+    assert!(!offered("--keys ''", "", "--keys").contains("aes"));
+    assert!(run(["completions", "zsh"]).out.contains("'*--keys=-["));
+    let fish = run(["completions", "fish"]).out;
+    let keys = fish
+        .lines()
+        .find(|line| line.contains(" -l keys "))
+        .unwrap();
+    assert!(keys.contains(" -f -a") && !keys.contains(" -r "), "{keys}");
 }
