@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use vmsafe_witness::{Modulus, Needles};
 
 use crate::output::Output;
@@ -80,9 +80,16 @@ fn open(fd: Option<u32>, file: Option<&Path>, out: &Output) -> anyhow::Result<Fi
 }
 
 fn open_file(path: &Path, out: &Output) -> anyhow::Result<File> {
-    let file =
-        File::open(path).with_context(|| format!("cannot read needles from {}", path.display()))?;
-    if vmsafe_lab::readable_by_all(&file).unwrap_or(false) {
+    let named = || format!("cannot read needles from {}", path.display());
+    ensure!(
+        !path.is_dir(),
+        "{}: it is a directory: name a file",
+        named()
+    );
+    let file = File::open(path).with_context(named)?;
+    // A device or a pipe keeps nothing that a mode could hide.
+    let is_kept = file.metadata().is_ok_and(|about| about.is_file());
+    if is_kept && vmsafe_lab::readable_by_all(&file).unwrap_or(false) {
         let path = path.display();
         out.warn(format_args!(
             "every user of this machine may read {path}: chmod 600 it, and delete it when done"

@@ -330,6 +330,14 @@ fn a_needle_file_that_all_may_read_draws_a_warning() {
         assert_eq!(said.err.contains(warning), warned, "{mode}: {said:?}");
         assert_eq!(said.code, Some(0));
     }
+    // Whatever the mode of these says, no secret lies in them.
+    let folder = arg(stage.dir.path());
+    for (source, told) in [(folder, "is a directory"), ("/dev/null", "no needle")] {
+        let said = run(["scan", "--needle-file", source, arg(&target)]);
+        assert_eq!(said.code, Some(2), "{source}");
+        assert!(said.err.contains(told), "{said:?}");
+        assert!(!said.err.contains(warning), "{said:?}");
+    }
 }
 
 #[test]

@@ -113,6 +113,6 @@ fn run_all(args: &[&str]) -> Said {
 #[test]
 fn a_cause_is_told_once() {
     let dir = scratch();
-    let said = run(["scan", "--needle-file", arg(dir.path()), "x"]);
+    let said = run(["scan", "--public-key", arg(dir.path()), "x"]);
     assert_eq!(said.err.matches("Is a directory").count(), 1, "{said:?}");
 }

@@ -10,6 +10,8 @@ use super::{LONGEST_NEEDLE, NeedleError, NeedleId, Needles};
 
 /// Hex doubles a needle; the prefix and a line end come on top.
 const LONGEST_LINE: usize = 2 * LONGEST_NEEDLE + 16;
+/// What some editors begin a text of UTF-8 with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Bytes that are read at once.
 const BLOCK: usize = 64 * 1024;
 
@@ -31,8 +33,8 @@ impl Needles {
         added
     }
 
-    /// Reads needles, one a line. Blank lines and lines that start with `#` are skipped; each
-    /// buffer on the way is wiped.
+    /// Reads needles, one a line. Blank lines, lines that start with `#` and a byte order mark of
+    /// UTF-8 before the first are skipped; each buffer on the way is wiped.
     ///
     /// # Errors
     ///
@@ -129,6 +131,10 @@ impl Lines {
         if line.len() > LONGEST_LINE {
             return Err(told(NeedleError::LineTooLong));
         }
+        let line = match line.strip_prefix(BYTE_ORDER_MARK) {
+            Some(behind) if self.number == 1 => behind,
+            _ => line,
+        };
         let blank = line.iter().all(u8::is_ascii_whitespace);
         if !blank && line[0] != b'#' {
             self.needles

@@ -54,6 +54,17 @@ fn reads_every_spelling() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_the_first_line_and_of_no_other() {
+    let needles = |file: &str| Needles::read_from(file.as_bytes());
+    let read = needles("\u{feff}text:a needle\ntext:\u{feff}needle\n").unwrap();
+    assert_eq!(plain(&read, 0), b"a needle");
+    assert_eq!(plain(&read, 1), "\u{feff}needle".as_bytes());
+    assert_eq!(needles("\u{feff}# comment\n").unwrap().len(), 0);
+    let error = needles("\u{feff}\n\u{feff}text:a needle").unwrap_err();
+    assert!(error.to_string().starts_with("line 2 "), "{error}");
+}
+
+#[test]
 fn an_error_names_the_line_and_nothing_of_it() {
     let cases = [
         (
