@@ -95,6 +95,10 @@ pub(super) fn unopened(start: &[u8]) -> Option<String> {
 
 /// `/dev/zram0`, by whatever name.
 fn is_zram(path: &Path) -> bool {
+    // Of a file not every folder above it need be asked where it leads.
+    if path.is_file() {
+        return false;
+    }
     let Ok(path) = path.canonicalize() else {
         return false;
     };
