@@ -43,6 +43,9 @@ struct Passed {
     made_up: BTreeSet<&'static str>,
 }
 
+/// Directories that are open at a time: of one that is closed before its end all names are kept.
+const MOST_OPEN: usize = 32;
+
 impl Directory {
     /// Begins at `path`, and enters other file systems unless only `one` is wanted.
     ///
@@ -65,7 +68,7 @@ impl Directory {
             None
         };
         Ok(Self {
-            walk: WalkDir::new(path).into_iter(),
+            walk: WalkDir::new(path).max_open(MOST_OPEN).into_iter(),
             file_system,
             searched: 0,
             passed: Passed::default(),
