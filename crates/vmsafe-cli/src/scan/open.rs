@@ -32,6 +32,8 @@ pub(super) enum Bytes {
         ranges: Vec<Range<u64>>,
         identity: Identity,
     },
+    /// Not at all: there are none.
+    None,
     /// As they come.
     Stream(Box<dyn Read + Send>),
 }
@@ -199,16 +201,18 @@ fn stream(mut file: File, path: &Path, decompress: bool) -> Open {
         .read_to_end(&mut start);
     let compression = Compression::detect(&start).filter(|_| decompress && read.is_ok());
     let unopened = explain::unopened(&start).filter(|_| decompress);
+    let is_empty = start.is_empty() && read.is_ok();
     let whole = Cursor::new(start).chain(file);
-    let (medium, bytes): (_, Box<dyn Read + Send>) = match compression {
+    let (medium, bytes) = match compression {
         Some(compression) => (
             Medium::Compressed(compression),
-            Box::new(compression.reader(whole)),
+            Bytes::Stream(Box::new(compression.reader(whole))),
         ),
-        None => (Medium::Plain, Box::new(whole)),
+        None if is_empty => (Medium::Plain, Bytes::None),
+        None => (Medium::Plain, Bytes::Stream(Box::new(whole))),
     };
     Open {
-        bytes: Bytes::Stream(bytes),
+        bytes,
         notes: explain::notes(path, &medium),
         medium,
         doubts: unopened.into_iter().collect(),

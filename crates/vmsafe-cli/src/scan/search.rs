@@ -221,6 +221,7 @@ impl Search<'_> {
             identity: None,
         };
         match open.bytes {
+            Bytes::None => Ok(()),
             Bytes::Stream(bytes) => {
                 self.no_reveal(&subject);
                 let (searcher, bar) = (self.searcher.clone(), None);
