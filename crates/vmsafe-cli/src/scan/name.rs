@@ -24,11 +24,15 @@ struct Inner {
 }
 
 impl Name {
-    /// For a log of SARIF.
+    /// For a log of SARIF. What reads one compares paths with those in a repository, which begin
+    /// with no dot; one that would be another target without it keeps it.
     pub(super) fn in_sarif(&self) -> SarifTarget<'_> {
+        let path = Path::new(&self.0.raw);
+        let is_path = |path: &&Path| matches!(Target::from(OsString::from(path)), Target::Path(_));
+        let shorter = path.strip_prefix(".").ok().filter(is_path);
         SarifTarget {
             name: self,
-            path: Path::new(&self.0.raw),
+            path: shorter.unwrap_or(path),
         }
     }
 }
@@ -74,6 +78,22 @@ impl Serialize for Name {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_in_sarif_begins_with_no_dot_unless_it_must() {
+        let name = |text: &str| Name::from(&Target::from(OsString::from(text)));
+        let path = |text: &str| name(text).in_sarif().path.to_owned();
+        for (text, expected) in [
+            ("./a/b", "a/b"),
+            ("./a", "a"),
+            ("../a", "../a"),
+            ("/a", "/a"),
+            ("./pid:7", "./pid:7"),
+            ("./-", "./-"),
+        ] {
+            assert_eq!(path(text), Path::new(expected));
+        }
+    }
 
     #[test]
     fn names_that_are_shown_alike_are_two() {
