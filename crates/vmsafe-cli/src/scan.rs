@@ -77,7 +77,7 @@ pub(crate) struct ScanArgs {
     /// Search the content of compressed streams and archives, or their bytes as they are.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     decompress: Decompress,
-    /// Search a directory on its own file system alone, as du -x does.
+    /// Below a directory, search what lies on its own file system alone.
     #[arg(long, short = 'x')]
     one_file_system: bool,
     /// Show the 16 bytes before and after each finding, in hexadecimal; of needles and keys, and of

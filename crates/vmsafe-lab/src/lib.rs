@@ -64,7 +64,7 @@ pub use lock::Lab;
 pub use machine::{Door, Machine, Opening, doors, machine};
 pub use medium::{
     Extent, Opened, data_ranges, extents, file_system_of, flush_views, identity, length,
-    open_direct, pseudo_filesystem, readable_by_all,
+    open_direct, open_here, pseudo_filesystem, readable_by_all,
 };
 pub use mkfs::FsKind;
 pub use pageout::{Advice, PagedOut, drain, page_out, page_out_all_of_self, page_out_self};

@@ -39,6 +39,15 @@ pub fn open_direct(path: &Path) -> Result<Opened> {
     os::open_direct(path).doing("open", path.display())
 }
 
+/// Opens a file for reading; on Linux without following a final symbolic link and without waiting
+/// for a writer: what it is can be asked then.
+///
+/// # Errors
+/// Those of opening it; ELOOP for a link.
+pub fn open_here(path: &Path) -> std::io::Result<File> {
+    os::open_here(path)
+}
+
 /// Bytes of a file, device or volume that can be read at any place; `None` for what comes as a
 /// stream. The cursor is moved.
 #[must_use]

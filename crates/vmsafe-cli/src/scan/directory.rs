@@ -1,18 +1,19 @@
 //! The files below a directory.
 
-use std::collections::BTreeSet;
-use std::io;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, Metadata};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use vmsafe_lab::{file_system_of, pseudo_filesystem};
+use vmsafe_lab::{file_system_of, open_here, pseudo_filesystem};
 use walkdir::{DirEntry, IntoIter, WalkDir};
 
 use super::explain;
 
 /// Something below a directory.
 pub(super) enum Below {
-    /// A regular file.
-    File(PathBuf),
+    /// A regular file, open.
+    File(PathBuf, File, Metadata),
     /// What could not be looked into, and why.
     Closed(PathBuf, String),
     /// Something else, which is counted.
@@ -20,12 +21,17 @@ pub(super) enum Below {
 }
 
 /// A way through a directory and all below it, in the order in which the file system gives it.
-/// Symbolic links are not followed, and nothing is opened but directories.
+/// Symbolic links are not followed, and nothing but files and directories is opened: what a name
+/// leads to is asked of the open file, since another may have its name by then.
 pub(super) struct Directory {
     walk: IntoIter,
     /// Given if no other is to be entered.
     file_system: Option<u64>,
-    searched: u64,
+    /// The directories on the way to the one at hand, from the first on.
+    way: Vec<PathBuf>,
+    /// The names of file systems that the kernel makes up, none for others.
+    known: BTreeMap<u64, Option<&'static str>>,
+    opened: u64,
     passed: Passed,
 }
 
@@ -37,8 +43,8 @@ struct Passed {
     special: u64,
     /// Gone between the look into their directory and the look at them.
     vanished: u64,
-    /// Directories on which another file system is mounted.
-    mounts: u64,
+    /// What lies on another file system.
+    foreign: u64,
     /// Names of file systems that the kernel makes up.
     made_up: BTreeSet<&'static str>,
 }
@@ -70,7 +76,9 @@ impl Directory {
         Ok(Self {
             walk: WalkDir::new(path).max_open(MOST_OPEN).into_iter(),
             file_system,
-            searched: 0,
+            way: Vec::new(),
+            known: BTreeMap::new(),
+            opened: 0,
             passed: Passed::default(),
         })
     }
@@ -79,64 +87,102 @@ impl Directory {
     pub(super) fn next(&mut self) -> Option<Below> {
         Some(match self.walk.next()? {
             Ok(entry) => self.entry(entry),
-            Err(error) => self.error(error),
+            Err(error) => self.error(&error),
         })
-    }
-
-    /// Counts a file that was searched.
-    pub(super) fn searched(&mut self) {
-        self.searched += 1;
-    }
-
-    /// Counts a file that was gone when it was to be opened.
-    pub(super) fn vanished(&mut self) {
-        self.passed.vanished += 1;
     }
 
     fn entry(&mut self, entry: DirEntry) -> Below {
         let kind = entry.file_type();
         if kind.is_file() {
-            return Below::File(entry.into_path());
+            return self.file(entry.into_path());
         }
         if kind.is_dir() {
-            if !self.enters(&entry) {
-                self.walk.skip_current_dir();
-            }
-        } else if kind.is_symlink() {
+            self.directory(&entry);
+        } else if !kind.is_symlink() {
+            self.passed.special += 1;
+        } else if entry.depth() > 0 {
             self.passed.links += 1;
         } else {
-            self.passed.special += 1;
+            // The first one is followed: it was named.
+            self.enter(&entry);
         }
         Below::Other
     }
 
-    fn enters(&mut self, directory: &DirEntry) -> bool {
-        if let Some(own) = self.file_system {
-            let of = |about| file_system_of(&about);
-            // The first may be a link, which is followed.
-            if directory.depth() > 0 && directory.metadata().ok().and_then(of) != Some(own) {
-                self.passed.mounts += 1;
-                return false;
+    fn file(&mut self, path: PathBuf) -> Below {
+        let opened = open_here(&path).and_then(|file| Ok((file.metadata()?, file)));
+        match opened {
+            Ok((about, file)) if about.is_file() => {
+                if self.belongs(&path, &about) {
+                    self.opened += 1;
+                    return Below::File(path, file, about);
+                }
+            }
+            Ok(_) => self.passed.special += 1,
+            Err(error) if error.kind() == ErrorKind::NotFound => self.passed.vanished += 1,
+            Err(_) if path.is_symlink() => self.passed.links += 1,
+            Err(error) => {
+                let because = explain::closed(&path, &error);
+                return Below::Closed(path, because);
             }
         }
-        if let Some(name) = pseudo_filesystem(directory.path()) {
-            self.passed.made_up.insert(name);
-            return false;
-        }
-        true
+        Below::Other
     }
 
-    fn error(&mut self, error: walkdir::Error) -> Below {
-        let path = error.path().map(Path::to_owned).unwrap_or_default();
-        let error = io::Error::from(error);
-        if error.kind() == io::ErrorKind::NotFound {
-            self.vanished();
+    fn directory(&mut self, entry: &DirEntry) {
+        // Of one that cannot be asked it is told that it cannot be opened.
+        let about = entry.metadata().ok();
+        if about.is_none_or(|about| self.belongs(entry.path(), &about)) {
+            self.enter(entry);
+        } else {
+            self.walk.skip_current_dir();
+        }
+    }
+
+    fn enter(&mut self, entry: &DirEntry) {
+        self.way.truncate(entry.depth());
+        self.way.push(entry.path().to_owned());
+    }
+
+    /// Whether what is at `path` lies where is to be searched; else it is counted.
+    fn belongs(&mut self, path: &Path, about: &Metadata) -> bool {
+        let file_system = file_system_of(about);
+        if self.file_system.is_some() && self.file_system != file_system {
+            self.passed.foreign += 1;
+            return false;
+        }
+        let made_up = match file_system {
+            Some(number) => *self
+                .known
+                .entry(number)
+                .or_insert_with(|| pseudo_filesystem(path)),
+            None => pseudo_filesystem(path),
+        };
+        self.passed.made_up.extend(made_up);
+        made_up.is_none()
+    }
+
+    fn error(&mut self, error: &walkdir::Error) -> Below {
+        let kind = error.io_error().map(std::io::Error::kind);
+        if kind == Some(ErrorKind::NotFound) && error.depth() > 0 {
+            self.passed.vanished += 1;
             return Below::Other;
         }
-        // Walkdir's own words name the path again.
-        let cause = error.get_ref().and_then(|error| error.source());
-        let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
-        Below::Closed(path, format!("it cannot be opened: {cause}"))
+        let cause = match error.io_error() {
+            Some(cause) => cause.to_string(),
+            None => error.to_string(),
+        };
+        let (path, what) = match error.path() {
+            Some(path) => (Some(path), "it cannot be opened"),
+            // Of one that is being read.
+            None => {
+                let at_hand = self.way.get(error.depth().saturating_sub(1));
+                let path = at_hand.or(self.way.last()).map(PathBuf::as_path);
+                (path, "it cannot be read to its end")
+            }
+        };
+        let path = path.unwrap_or(Path::new("")).to_owned();
+        Below::Closed(path, format!("{what}: {cause}"))
     }
 
     /// What a reader must know of what was searched and what was passed over.
@@ -145,11 +191,10 @@ impl Directory {
             links,
             special,
             vanished,
-            mounts,
+            foreign,
             made_up,
         } = &self.passed;
         let counts = [
-            (self.searched, "files searched in it", ""),
             (
                 *links,
                 "symbolic links not followed",
@@ -160,12 +205,14 @@ impl Directory {
                 "sockets, pipes and devices passed over",
                 "; name one to search it",
             ),
-            (*mounts, "other file systems not entered", ""),
-            (*vanished, "files gone before they were searched", ""),
+            (*foreign, "not entered on other file systems", ""),
+            (*vanished, "gone before they were searched", ""),
         ];
         let told = |(count, what, advice)| format!("{what}: {count}{advice}");
         let some = counts.into_iter().filter(|(count, ..)| *count > 0);
-        let mut notes: Vec<String> = some.map(told).collect();
+        // Also where there was none: the name may be another one than was meant.
+        let mut notes = vec![format!("files opened in it: {}", self.opened)];
+        notes.extend(some.map(told));
         if !made_up.is_empty() {
             let names: Vec<&str> = made_up.iter().copied().collect();
             notes.push(format!(
@@ -175,5 +222,55 @@ impl Directory {
             ));
         }
         notes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_takes_the_name_of_a_file_meanwhile_is_not_followed_and_not_waited_for() {
+        let room = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| room.path().join(name);
+        fs::create_dir(path("top")).expect("as this test made it");
+        let names = ["top/a", "top/b", "top/c", "top/d"].map(path);
+        for name in names.iter().chain([&path("aside")]) {
+            fs::write(name, "content").expect("as this test made it");
+        }
+        let mut directory = Directory::open(&path("top"), false).expect("it is one");
+        let mut files = Vec::new();
+        while let Some(below) = directory.next() {
+            let Below::File(first, ..) = below else {
+                continue;
+            };
+            // All names were read with the first one.
+            if files.is_empty() {
+                let others: Vec<_> = names.iter().filter(|name| **name != first).collect();
+                others
+                    .iter()
+                    .for_each(|name| fs::remove_file(name).expect("it is there"));
+                let make = |program: &mut Command| assert!(program.status().unwrap().success());
+                make(
+                    Command::new("ln")
+                        .arg("-s")
+                        .arg(path("aside"))
+                        .arg(others[0]),
+                );
+                make(Command::new("mkfifo").arg(others[1]));
+            }
+            files.push(first);
+        }
+        assert_eq!(files.len(), 1, "{files:?}");
+        let Passed {
+            links,
+            special,
+            vanished,
+            ..
+        } = directory.passed;
+        assert_eq!((links, special, vanished), (1, 1, 1));
     }
 }

@@ -70,7 +70,8 @@ pub(super) struct Findings {
     notes: Vec<Note>,
     #[serde(skip)]
     secrets: Secrets,
-    #[serde(skip)]
+    /// Told if there are more than `gaps` holds.
+    #[serde(skip_serializing_if = "are_kept")]
     gap_count: u64,
     #[serde(skip)]
     format: Format,
@@ -79,6 +80,11 @@ pub(super) struct Findings {
     /// Asked once nothing more can be told.
     #[serde(skip)]
     stop: Interrupt,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn are_kept(gaps: &u64) -> bool {
+    *gaps <= MOST_GAPS as u64
 }
 
 /// One line of a stream.
@@ -147,6 +153,11 @@ impl Findings {
         } else {
             self.notes.push(note);
         }
+    }
+
+    /// Whether nothing waits for the end.
+    pub(super) fn are_told_at_once(&self) -> bool {
+        self.format == Format::Lines
     }
 
     pub(super) fn covered(&mut self, bytes: u64) {

@@ -49,7 +49,20 @@ pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
     if names_a_volume(path) {
         return volume(path);
     }
-    let (mut file, metadata) = through_cache(path)?;
+    let (file, metadata) = through_cache(path)?;
+    opened(file, metadata, path, decompress)
+}
+
+/// The same for what is open already.
+pub(super) fn opened(
+    mut file: File,
+    metadata: Option<Metadata>,
+    path: &Path,
+    decompress: bool,
+) -> Result<Open, String> {
+    if metadata.as_ref().is_some_and(Metadata::is_dir) {
+        return Err("it is a directory: name it by its path".to_owned());
+    }
     // Files of /proc have no length, and pipes no end: they are read as they come.
     let (Some(metadata), Some(len)) = (metadata, vmsafe_lab::length(&file)) else {
         return Ok(stream(file, path, decompress));
@@ -85,6 +98,7 @@ pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
                 file
             }
         };
+        is_same(&file, &metadata)?;
     }
     let identity = identity(&metadata, len);
     let again = if cached {
@@ -106,6 +120,16 @@ pub(super) fn open(path: &Path, decompress: bool) -> Result<Open, String> {
     })
 }
 
+/// Another file may have taken its name meanwhile.
+fn is_same(file: &File, before: &Metadata) -> Result<(), String> {
+    let now = file.metadata().map_err(|error| error.to_string())?;
+    if vmsafe_lab::identity(&now) == vmsafe_lab::identity(before) {
+        Ok(())
+    } else {
+        Err("it was replaced or changed while it was opened: scan it again".to_owned())
+    }
+}
+
 /// Opens it through the cache first: opening a pipe a second time would wait for a second writer.
 /// What is said of it is nothing for a pipe, on some systems.
 fn through_cache(path: &Path) -> Result<(File, Option<Metadata>), String> {
@@ -117,9 +141,6 @@ fn through_cache(path: &Path) -> Result<(File, Option<Metadata>), String> {
         return Ok((file, metadata));
     }
     let metadata = path.metadata().map_err(because)?;
-    if metadata.is_dir() {
-        return Err("it is a directory now".to_owned());
-    }
     Ok((File::open(path).map_err(because)?, Some(metadata)))
 }
 

@@ -154,6 +154,14 @@ impl Record {
             .with_context(|| format!("the record {}", self.path.display()))
     }
 
+    /// Of a directory that was searched to its end nothing is left to go on with, nor of files in
+    /// it that are gone or short now.
+    pub(super) fn done_below(&mut self, prefix: &str) {
+        let keys = self.content.targets.keys();
+        let below = keys.filter(|target| target.starts_with(prefix)).cloned();
+        self.at_hand.extend(below);
+    }
+
     /// Keeps how far the scan of a target came. It is written `now`, or when that is due.
     pub(super) fn keep(
         &mut self,

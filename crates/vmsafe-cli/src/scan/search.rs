@@ -1,8 +1,7 @@
 //! Searches one target after the other, and tells and keeps what comes of it.
 
 use core::iter;
-use std::fs::File;
-use std::io::ErrorKind;
+use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Instant;
@@ -17,7 +16,7 @@ use super::finding::{Finding, Gap};
 use super::findings::Findings;
 use super::gathered::Gathered;
 use super::name::Name;
-use super::open::{Bytes, Open, names_a_volume, open};
+use super::open::{Bytes, Open, names_a_volume, open, opened};
 use super::process;
 use super::record::{Identity, KEEP_EVERY, Record, whole};
 use super::reveal::{Blot, Reveal};
@@ -83,7 +82,7 @@ impl Search<'_> {
         }
         match (target, target.path()) {
             (Target::Process(pid), _) => self.process(name, *pid)?,
-            (_, Some(path)) if is_directory(path) => self.all_below(&name, path)?,
+            (Target::Path(path), _) if is_directory(path) => self.all_below(&name, target, path)?,
             (_, Some(path)) => match self.open(path) {
                 Ok(open) => self.medium((name, target.key()), path, open)?,
                 Err(because) => self.not_at_all(&name, because),
@@ -93,7 +92,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn all_below(&mut self, name: &Name, path: &Path) -> anyhow::Result<()> {
+    fn all_below(&mut self, name: &Name, target: &Target, path: &Path) -> anyhow::Result<()> {
         let mut directory = match Directory::open(path, self.one_file_system) {
             Ok(directory) => directory,
             Err(because) => {
@@ -112,12 +111,15 @@ impl Search<'_> {
                 break;
             }
             match below {
-                Below::File(path) => self.file_below(path, &mut directory)?,
+                Below::File(path, file, about) => self.file_below(path, file, about)?,
                 Below::Closed(path, because) => {
                     self.not_at_all(&Name::from(&Target::Path(path)), because);
                 }
                 Below::Other => {}
             }
+        }
+        if let (Some(record), false) = (&mut self.record, self.stop.asked()) {
+            record.done_below(&target.key_of_all_below());
         }
         if let Some(at_hand) = self.directory.take() {
             for (name, note) in at_hand.notes.notes(name) {
@@ -130,27 +132,25 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn file_below(&mut self, path: PathBuf, directory: &mut Directory) -> anyhow::Result<()> {
+    fn file_below(&mut self, path: PathBuf, file: File, about: Metadata) -> anyhow::Result<()> {
+        let opened = opened(file, Some(about), &path, self.decompress);
         let target = Target::Path(path);
-        let (name, Some(path)) = (Name::from(&target), target.path()) else {
-            return Ok(());
-        };
-        match self.open(path) {
-            Ok(open) => {
-                directory.searched();
-                self.medium((name, target.key()), path, open)?;
-            }
-            Err(_) if is_gone(path) => directory.vanished(),
-            Err(because) => self.not_at_all(&name, because),
+        let name = Name::from(&target);
+        match (opened, target.path()) {
+            (Ok(open), Some(path)) => self.medium((name, target.key()), path, open)?,
+            (Ok(_), None) => {}
+            (Err(because), _) => self.not_at_all(&name, because),
         }
         Ok(())
     }
 
-    /// Of the files of a directory each note is told once, at its end.
+    /// Of the files of a directory each note is told once, at its end, unless all is told at once.
     fn note(&mut self, name: &Name, note: impl Into<String>) {
         match &mut self.directory {
-            Some(directory) => directory.notes.add(name, note.into()),
-            None => self.findings.note(name, note, self.out),
+            Some(directory) if !self.findings.are_told_at_once() => {
+                directory.notes.add(name, note.into());
+            }
+            _ => self.findings.note(name, note, self.out),
         }
     }
 
@@ -245,7 +245,11 @@ impl Search<'_> {
                 let is_kept = self.directory.is_none() || identity.len >= REMEMBERED;
                 subject.identity = is_kept.then_some(identity);
                 if self.blot.is_some() {
-                    let again = reopened(path, &open.medium);
+                    let same = |file: &File| {
+                        let about = file.metadata().ok();
+                        about.as_ref().and_then(vmsafe_lab::identity) == identity.own
+                    };
+                    let again = reopened(path, &open.medium).filter(same);
                     subject.reveal = again.and_then(|file| self.reveal(file));
                 }
                 if subject.reveal.is_none() {
@@ -418,11 +422,6 @@ impl Search<'_> {
 /// A volume of Windows is none, though its root is one.
 fn is_directory(path: &Path) -> bool {
     !names_a_volume(path) && path.is_dir()
-}
-
-fn is_gone(path: &Path) -> bool {
-    let told = path.symlink_metadata();
-    told.is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// Past the page cache where the scan reads so.

@@ -40,6 +40,14 @@ impl Target {
         }
     }
 
+    /// What the keys of all files below it begin with, if it is a directory.
+    pub(super) fn key_of_all_below(&self) -> String {
+        match self {
+            Self::Path(path) => Self::Path(path.join("")).key(),
+            _ => self.key(),
+        }
+    }
+
     /// Whether it is the pipe, socket or terminal that `source` reads from: whoever reads first
     /// leaves nothing to the other. A file can be read twice.
     pub(super) fn is_stream_of(&self, source: &File) -> bool {

@@ -47,6 +47,14 @@ pub fn is_alive(_pid: u32) -> bool {
     true
 }
 
+/// Opens a file for reading. A link would be followed, and a pipe waited for.
+///
+/// # Errors
+/// Those of opening.
+pub fn open_here(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
 /// The length that the file itself tells, if it is not 0.
 pub fn length(file: &File) -> Option<u64> {
     let len = file.metadata().ok()?.len();

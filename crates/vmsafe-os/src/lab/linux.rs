@@ -13,7 +13,7 @@ pub use devices::{
 pub use files::{
     change_mode, create_private, create_private_dir, data_ranges, descriptor, extents,
     file_system_of, identity, input, is_own, length, lock_holder, open_direct, open_files,
-    open_plain, punch, read_at, readable_by_all, write_at,
+    open_here, open_plain, punch, read_at, readable_by_all, write_at,
 };
 pub use foreign::{
     CORE, flush_views, has_key, memory_of, offer, pages_of, setting, trim_working_set, working_set,

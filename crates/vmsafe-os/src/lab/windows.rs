@@ -17,7 +17,7 @@ pub use super::refused::{
     write_at,
 };
 pub use dump::{CORE, raise_core_limit, write_core};
-pub use files::{file_system_of, identity, input, length, open_direct, open_files};
+pub use files::{file_system_of, identity, input, length, open_direct, open_files, open_here};
 pub use memory::{flush_views, memory_of, pages_of, trim_working_set, working_set};
 pub use process::{exit_signal, is_alive, kill};
 pub use registry::{has_key, setting};

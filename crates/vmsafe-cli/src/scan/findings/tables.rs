@@ -9,7 +9,7 @@ use super::secrets::counted;
 use super::{Finding, Findings, Gap, Verdict};
 use crate::output::{Cell, Output, Table, Tone};
 
-/// Rows that a person reads; all of them are in the JSON.
+/// Rows that a person reads; --jsonl tells all of them.
 const MOST_ROWS: usize = 200;
 /// Places that are named in a row.
 const MOST_PLACES: usize = 3;
@@ -86,7 +86,7 @@ impl<'a> Row<'a> {
         let mut rows: Vec<Self> = Vec::new();
         let mut shared: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         for first in gaps {
-            if first.length.is_none() {
+            if (first.offset, first.length) == (0, None) {
                 let (targets, row) = shared.entry(&first.because).or_default();
                 *targets += 1;
                 if *targets > MOST_NAMED + 1 {

@@ -54,7 +54,7 @@ fn all_files_below_a_directory_are_searched() {
     assert_eq!(found, [place(top.join("one"), 11), place(deep, 22)]);
     assert_eq!(json["covered_bytes"], 3000);
     assert_eq!(json["gaps"], json!([]));
-    assert_eq!(notes(&said), ["files searched in it: 3"]);
+    assert_eq!(notes(&said), ["files opened in it: 3"]);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn links_below_a_directory_are_not_followed_and_pipes_not_opened() {
     assert_eq!(offsets(&said.json()), [11], "{said:?}");
     let notes = notes(&said);
     for told in [
-        "files searched in it: 1",
+        "files opened in it: 1",
         "symbolic links not followed: 2",
         "sockets, pipes and devices passed over: 1",
     ] {
@@ -91,9 +91,11 @@ fn links_below_a_directory_are_not_followed_and_pipes_not_opened() {
     }
     // The control: named itself, a link is followed, to a directory too.
     make("ln", &["-s", "inner", "to_directory"]);
-    for (link, offset) in [("link", 33), ("to_directory", 11)] {
-        assert_eq!(offsets(&stage.scan(&top.join(link)).json()), [offset]);
-    }
+    assert_eq!(offsets(&stage.scan(&top.join("link")).json()), [33]);
+    let followed = stage.scan(&top.join("to_directory"));
+    assert_eq!(offsets(&followed.json()), [11]);
+    let told = self::notes(&followed);
+    assert!(has(&told, "symbolic links not followed: 1"), "{told:?}");
 }
 
 #[test]
@@ -110,7 +112,7 @@ fn a_note_on_many_files_is_told_once() {
     let notes = notes(&said);
     assert_eq!(notes.len(), 2, "{notes:?}");
     assert!(notes[0].contains(" and 49 more: its holes"), "{notes:?}");
-    assert!(has(&notes, "files searched in it: 50"), "{notes:?}");
+    assert!(has(&notes, "files opened in it: 50"), "{notes:?}");
 }
 
 #[test]
@@ -189,7 +191,7 @@ fn file_systems_below_are_entered_unless_one_is_wanted() {
         let one = scan(&[option]);
         assert_eq!(offsets(&one.json()), [11], "{one:?}");
         assert!(
-            has(&notes(&one), "other file systems not entered: 2"),
+            has(&notes(&one), "not entered on other file systems: 2"),
             "{one:?}"
         );
     }
@@ -203,4 +205,77 @@ fn an_absent_directory_is_told_as_any_target() {
     assert_eq!(said.code, Some(3), "{said:?}");
     let because = said.json()["gaps"][0]["because"].clone();
     assert!(because.as_str().unwrap().starts_with("it cannot be opened"));
+}
+
+/// The utility without the right to open what the modes of files forbid, which root has.
+fn obedient() -> Command {
+    if !vmsafe_lab::is_root() {
+        return vmsafe();
+    }
+    let mut command = Command::new("setpriv");
+    command.arg("--bounding-set=-dac_override,-dac_read_search");
+    command.arg(vmsafe().get_program());
+    command
+}
+
+/// Sets the mode of all that these patterns of the shell name.
+fn chmod(mode: &str, directory: &Path, names: &str) {
+    let mut shell = Command::new("sh");
+    let all = format!("printf '%s\\0' {names} | xargs -0 chmod {mode}");
+    let done = shell.args(["-c", &all]).current_dir(directory).status();
+    assert!(done.expect("a shell runs").success());
+}
+
+#[test]
+fn what_may_not_be_looked_at_is_not_taken_for_another_file_system() {
+    let stage = Stage::new();
+    let top = stage.directory("top");
+    stage.directory("top/inner");
+    stage.file("top/inner/one", 1000, &[11]);
+    chmod("444", &top, ".");
+    let mut told = Vec::new();
+    for more in [&["-x"][..], &[]] {
+        let mut command = obedient();
+        command.args(["scan", "--json", "--needle-file", arg(&stage.needles)]);
+        told.push(said(command.args(more).arg(&top)));
+    }
+    chmod("755", stage.dir.path(), "top");
+    for said in &told {
+        assert_eq!(said.code, Some(3), "{said:?}");
+        assert_eq!(said.json()["gaps"], told[1].json()["gaps"]);
+    }
+    let control = stage.scan(&top);
+    assert_eq!(control.code, Some(1), "{control:?}");
+}
+
+#[test]
+fn more_gaps_than_are_kept_are_counted() {
+    let stage = Stage::new();
+    let top = stage.directory("top");
+    for nth in 0..10_010 {
+        File::create(top.join(nth.to_string())).unwrap();
+    }
+    chmod("000", &top, "*");
+    let mut command = obedient();
+    command.args(["scan", "--json", "--needle-file", arg(&stage.needles)]);
+    let said = said(command.arg(&top));
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    let json = said.json();
+    assert_eq!(json["gaps"].as_array().unwrap().len(), 10_000);
+    assert_eq!(json["gap_count"], 10_010);
+}
+
+#[test]
+fn a_directory_is_no_standard_input() {
+    let stage = Stage::new();
+    let top = stage.directory("top");
+    let mut command = vmsafe();
+    command.args(["scan", "--json", "--needle-file", arg(&stage.needles), "-"]);
+    let said = said(command.stdin(File::open(top).unwrap()));
+    assert_eq!(said.code, Some(3), "{said:?}");
+    let because = said.json()["gaps"][0]["because"].clone();
+    assert!(
+        because.as_str().unwrap().contains("it is a directory"),
+        "{because}"
+    );
 }

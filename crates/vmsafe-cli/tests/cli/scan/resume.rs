@@ -92,6 +92,21 @@ fn an_interrupted_scan_of_a_directory_goes_on_within_its_large_files() {
 }
 
 #[test]
+fn a_directory_that_was_searched_to_its_end_leaves_no_record_of_files_that_are_gone() {
+    let mut case = Case::new();
+    let directory = case.stage.dir.path().join("directory");
+    fs::create_dir(&directory).unwrap();
+    fs::rename(&case.target, directory.join("large")).unwrap();
+    case.target = directory.clone();
+    case.interrupted();
+    assert!(case.record.exists(), "the control");
+    fs::remove_file(directory.join("large")).unwrap();
+    let said = case.go_on();
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(!case.record.exists(), "it is done");
+}
+
+#[test]
 fn an_interrupted_scan_goes_on_and_tells_everything_once() {
     let case = Case::new();
     let told = case.interrupted();

@@ -191,7 +191,8 @@ pub fn lock_holder(file: &File) -> io::Result<Option<u32>> {
 pub fn open_direct(path: &Path) -> io::Result<Opened> {
     match OpenOptions::new()
         .read(true)
-        .custom_flags(libc::O_DIRECT)
+        // What a pipe was put in place of is not waited for.
+        .custom_flags(libc::O_DIRECT | libc::O_NONBLOCK)
         .open(path)
     {
         Ok(file) => Ok(Opened::Direct(file)),
@@ -239,6 +240,18 @@ pub fn open_plain(path: &Path) -> io::Result<File> {
         .read(true)
         .write(true)
         .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+}
+
+/// Opens a file for reading, without following a final symbolic link and without waiting for a
+/// writer where that is a pipe.
+///
+/// # Errors
+/// ELOOP for a link; otherwise those of opening.
+pub fn open_here(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(path)
 }
 

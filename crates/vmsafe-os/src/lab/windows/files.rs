@@ -75,6 +75,14 @@ fn device_length(file: &File) -> Option<u64> {
     u64::try_from(info.Length).ok().filter(|len| *len > 0)
 }
 
+/// Opens a file for reading. A link would be followed, which few users may make.
+///
+/// # Errors
+/// Those of opening.
+pub fn open_here(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
 /// Opens a file or volume for reading past the cache (FILE_FLAG_NO_BUFFERING), whoever else uses
 /// it.
 ///
