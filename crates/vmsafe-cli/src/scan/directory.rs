@@ -13,7 +13,7 @@ use super::explain;
 /// Something below a directory.
 pub(super) enum Below {
     /// A regular file, open.
-    File(PathBuf, File, Metadata),
+    File(PathBuf, File, Box<Metadata>),
     /// What could not be looked into, and why.
     Closed(PathBuf, String),
     /// Something else, which is counted.
@@ -115,7 +115,7 @@ impl Directory {
             Ok((about, file)) if about.is_file() => {
                 if self.belongs(&path, &about) {
                     self.opened += 1;
-                    return Below::File(path, file, about);
+                    return Below::File(path, file, about.into());
                 }
             }
             Ok(_) => self.passed.special += 1,

@@ -111,7 +111,7 @@ impl Search<'_> {
                 break;
             }
             match below {
-                Below::File(path, file, about) => self.file_below(path, file, about)?,
+                Below::File(path, file, about) => self.file_below(path, file, *about)?,
                 Below::Closed(path, because) => {
                     self.not_at_all(&Name::from(&Target::Path(path)), because);
                 }
