@@ -44,9 +44,10 @@ fn advised(path: &Path, because: String) -> String {
 }
 
 /// What the result of a scan of this means and what it does not.
-pub(super) fn notes(path: &Path, medium: &Medium) -> Vec<String> {
+pub(super) fn notes(path: &Path, is_file: bool, medium: &Medium) -> Vec<String> {
     let mut notes = Vec::new();
-    if is_zram(path) {
+    // Of a file not every folder above it need be asked where it leads.
+    if !is_file && is_zram(path) {
         notes.push(
             "zram is compressed memory: what is found here is lost at power-off, unless the \
              device has a backing_dev, which is a disk of its own to scan"
@@ -95,10 +96,6 @@ pub(super) fn unopened(start: &[u8]) -> Option<String> {
 
 /// `/dev/zram0`, by whatever name.
 fn is_zram(path: &Path) -> bool {
-    // Of a file not every folder above it need be asked where it leads.
-    if path.is_file() {
-        return false;
-    }
     let Ok(path) = path.canonicalize() else {
         return false;
     };

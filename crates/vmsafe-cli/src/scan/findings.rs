@@ -148,7 +148,7 @@ impl Findings {
     pub(super) fn note(&mut self, target: &Name, note: impl Into<String>, out: &Output) {
         let (target, note) = (target.clone(), note.into());
         let note = Note { target, note };
-        if self.format == Format::Lines {
+        if self.are_told_at_once() {
             self.tell(out, &Line::Note(&note));
         } else {
             self.notes.push(note);

@@ -1,7 +1,7 @@
 //! What a target is called: to people, and in references to it.
 
 use core::ops::Deref;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
@@ -19,15 +19,17 @@ pub(super) struct Name(Rc<Inner>);
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Inner {
     shown: String,
-    /// As the user and the system write it, which may be no text.
-    raw: OsString,
+    target: Target,
 }
 
 impl Name {
     /// For a log of SARIF. What reads one compares paths with those in a repository, which begin
     /// with no dot; one that would be another target without it keeps it.
     pub(super) fn in_sarif(&self) -> SarifTarget<'_> {
-        let path = Path::new(&self.0.raw);
+        let path = match &self.0.target {
+            Target::Path(path) => path,
+            Target::Process(_) | Target::Input => return SarifTarget::from(&**self),
+        };
         let is_path = |path: &&Path| matches!(Target::from(OsString::from(path)), Target::Path(_));
         let shorter = path.strip_prefix(".").ok().filter(is_path);
         SarifTarget {
@@ -35,16 +37,17 @@ impl Name {
             path: shorter.unwrap_or(path),
         }
     }
+
+    /// In a record.
+    pub(super) fn key(&self) -> String {
+        self.0.target.key()
+    }
 }
 
-impl From<&Target> for Name {
-    fn from(target: &Target) -> Self {
+impl From<Target> for Name {
+    fn from(target: Target) -> Self {
         let shown = target.to_string();
-        let raw = match target {
-            Target::Path(path) => path.as_os_str().to_owned(),
-            Target::Process(_) | Target::Input => OsStr::new(&shown).to_owned(),
-        };
-        Self(Rc::new(Inner { shown, raw }))
+        Self(Rc::new(Inner { shown, target }))
     }
 }
 
@@ -81,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_path_in_sarif_begins_with_no_dot_unless_it_must() {
-        let name = |text: &str| Name::from(&Target::from(OsString::from(text)));
+        let name = |text: &str| Name::from(Target::from(OsString::from(text)));
         let path = |text: &str| name(text).in_sarif().path.to_owned();
         for (text, expected) in [
             ("./a/b", "a/b"),
@@ -97,7 +100,7 @@ mod tests {
 
     #[test]
     fn names_that_are_shown_alike_are_two() {
-        let name = |text: &str| Name::from(&Target::from(OsString::from(text)));
+        let name = |text: &str| Name::from(Target::from(OsString::from(text)));
         let (control, spelled) = (name("a\u{1}"), name("a\\x01"));
         assert_eq!(*control, *spelled);
         assert_ne!(control, spelled);

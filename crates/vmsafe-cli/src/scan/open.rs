@@ -60,12 +60,13 @@ pub(super) fn opened(
     path: &Path,
     decompress: bool,
 ) -> Result<Open, String> {
+    let is_file = metadata.as_ref().is_some_and(Metadata::is_file);
     if metadata.as_ref().is_some_and(Metadata::is_dir) {
         return Err("it is a directory: name it by its path".to_owned());
     }
     // Files of /proc have no length, and pipes no end: they are read as they come.
     let (Some(metadata), Some(len)) = (metadata, vmsafe_lab::length(&file)) else {
-        return Ok(stream(file, path, decompress));
+        return Ok(stream(file, path, is_file, decompress));
     };
     let (medium, damage) = match Medium::detect(&mut file) {
         Ok(medium) => (medium, None),
@@ -75,16 +76,17 @@ pub(super) fn opened(
         ),
     };
     let medium = match medium {
-        Medium::Compressed(_) if !decompress || !metadata.is_file() => Medium::Plain,
+        Medium::Compressed(_) if !decompress || !is_file => Medium::Plain,
         medium => medium,
     };
     let mut notes: Vec<String> = damage.into_iter().collect();
-    notes.extend(explain::notes(path, &medium));
+    notes.extend(explain::notes(path, is_file, &medium));
     let mut doubts = Vec::new();
     if decompress && matches!(medium, Medium::Plain) {
         doubts.extend(explain::unopened(&beginning(&mut file)));
     }
-    let cached = metadata.is_file() && !matches!(medium, Medium::Swap(_));
+    let identity = identity(&metadata, len);
+    let cached = is_file && !matches!(medium, Medium::Swap(_));
     let ranges = if cached {
         data(&mut file, len, &mut notes)
     } else {
@@ -98,9 +100,10 @@ pub(super) fn opened(
                 file
             }
         };
-        is_same(&file, &metadata)?;
+        if !is_same(&file, identity) {
+            return Err(REPLACED.to_owned());
+        }
     }
-    let identity = identity(&metadata, len);
     let again = if cached {
         again(path, identity)
     } else {
@@ -120,14 +123,13 @@ pub(super) fn opened(
     })
 }
 
-/// Another file may have taken its name meanwhile.
-fn is_same(file: &File, before: &Metadata) -> Result<(), String> {
-    let now = file.metadata().map_err(|error| error.to_string())?;
-    if vmsafe_lab::identity(&now) == vmsafe_lab::identity(before) {
-        Ok(())
-    } else {
-        Err("it was replaced or changed while it was opened: scan it again".to_owned())
-    }
+const REPLACED: &str = "it was replaced or changed while it was opened: scan it again";
+
+/// Whether the system tells that this is what was opened before: another file may have taken its
+/// name meanwhile.
+pub(super) fn is_same(file: &File, before: Identity) -> bool {
+    let about = file.metadata();
+    about.is_ok_and(|about| vmsafe_lab::identity(&about) == before.own)
 }
 
 /// Opens it through the cache first: opening a pipe a second time would wait for a second writer.
@@ -214,7 +216,7 @@ fn beginning(file: &mut File) -> Vec<u8> {
 }
 
 /// The first bytes tell whether it is compressed, and are searched with the rest.
-fn stream(mut file: File, path: &Path, decompress: bool) -> Open {
+fn stream(mut file: File, path: &Path, is_file: bool, decompress: bool) -> Open {
     file.rewind().ok();
     let mut start = Vec::new();
     let read = (&mut file)
@@ -234,7 +236,7 @@ fn stream(mut file: File, path: &Path, decompress: bool) -> Open {
     };
     Open {
         bytes,
-        notes: explain::notes(path, &medium),
+        notes: explain::notes(path, is_file, &medium),
         medium,
         doubts: unopened.into_iter().collect(),
     }

@@ -16,7 +16,7 @@ use super::finding::{Finding, Gap};
 use super::findings::Findings;
 use super::gathered::Gathered;
 use super::name::Name;
-use super::open::{Bytes, Open, names_a_volume, open, opened};
+use super::open::{Bytes, Open, is_same, names_a_volume, open, opened};
 use super::process;
 use super::record::{Identity, KEEP_EVERY, Record, whole};
 use super::reveal::{Blot, Reveal};
@@ -59,8 +59,6 @@ const REMEMBERED: u64 = 16 << 20;
 /// The file, process or stream at hand.
 struct Subject<'a> {
     name: Name,
-    /// Its name in a record.
-    key: String,
     parts: Parts<'a>,
     reveal: Option<Reveal>,
     identity: Option<Identity>,
@@ -75,7 +73,7 @@ enum Parts<'a> {
 impl Search<'_> {
     /// Searches a target. What keeps it from being read, in part or at all, is part of the result.
     pub(super) fn target(&mut self, target: &Target) -> anyhow::Result<()> {
-        let name = Name::from(target);
+        let name = Name::from(target.clone());
         if self.stop.asked() {
             self.not_at_all(&name, STOPPED);
             return Ok(());
@@ -84,7 +82,7 @@ impl Search<'_> {
             (Target::Process(pid), _) => self.process(name, *pid)?,
             (Target::Path(path), _) if is_directory(path) => self.all_below(&name, target, path)?,
             (_, Some(path)) => match self.open(path) {
-                Ok(open) => self.medium((name, target.key()), path, open)?,
+                Ok(open) => self.medium(name, path, open)?,
                 Err(because) => self.not_at_all(&name, because),
             },
             (_, None) => self.not_at_all(&name, "it has no path"),
@@ -113,7 +111,7 @@ impl Search<'_> {
             match below {
                 Below::File(path, file, about) => self.file_below(path, file, *about)?,
                 Below::Closed(path, because) => {
-                    self.not_at_all(&Name::from(&Target::Path(path)), because);
+                    self.not_at_all(&Target::Path(path).into(), because);
                 }
                 Below::Other => {}
             }
@@ -134,12 +132,10 @@ impl Search<'_> {
 
     fn file_below(&mut self, path: PathBuf, file: File, about: Metadata) -> anyhow::Result<()> {
         let opened = opened(file, Some(about), &path, self.decompress);
-        let target = Target::Path(path);
-        let name = Name::from(&target);
-        match (opened, target.path()) {
-            (Ok(open), Some(path)) => self.medium((name, target.key()), path, open)?,
-            (Ok(_), None) => {}
-            (Err(because), _) => self.not_at_all(&name, because),
+        let name = Name::from(Target::Path(path.clone()));
+        match opened {
+            Ok(open) => self.medium(name, &path, open)?,
+            Err(because) => self.not_at_all(&name, because),
         }
         Ok(())
     }
@@ -185,7 +181,6 @@ impl Search<'_> {
         let reveal = memory.and_then(|memory| self.reveal(memory));
         let subject = Subject {
             name,
-            key: String::new(),
             parts: Parts::Process(&mappings, process::Places::new(&mappings)),
             reveal,
             identity: None,
@@ -201,12 +196,7 @@ impl Search<'_> {
         })
     }
 
-    fn medium(
-        &mut self,
-        (name, key): (Name, String),
-        path: &Path,
-        open: Open,
-    ) -> anyhow::Result<()> {
+    fn medium(&mut self, name: Name, path: &Path, open: Open) -> anyhow::Result<()> {
         for note in open.notes {
             self.note(&name, note);
         }
@@ -215,7 +205,6 @@ impl Search<'_> {
         }
         let mut subject = Subject {
             name,
-            key,
             parts: Parts::Medium(&open.medium),
             reveal: None,
             identity: None,
@@ -245,11 +234,8 @@ impl Search<'_> {
                 let is_kept = self.directory.is_none() || identity.len >= REMEMBERED;
                 subject.identity = is_kept.then_some(identity);
                 if self.blot.is_some() {
-                    let same = |file: &File| {
-                        let about = file.metadata().ok();
-                        about.as_ref().and_then(vmsafe_lab::identity) == identity.own
-                    };
-                    let again = reopened(path, &open.medium).filter(same);
+                    let again = reopened(path, &open.medium);
+                    let again = again.filter(|file| is_same(file, identity));
                     subject.reveal = again.and_then(|file| self.reveal(file));
                 }
                 if subject.reveal.is_none() {
@@ -284,7 +270,7 @@ impl Search<'_> {
         let (Some(record), Some(identity)) = (&mut self.record, subject.identity) else {
             return Ok(Checkpoint::default());
         };
-        let checkpoint = record.checkpoint(&subject.key, identity)?;
+        let checkpoint = record.checkpoint(&subject.name.key(), identity)?;
         if identity.own.is_none() {
             let note = "this system does not tell it from others: a scan of it begins anew";
             self.note(&subject.name, note);
@@ -370,7 +356,7 @@ impl Search<'_> {
         let (Some(record), Some(identity)) = (&mut self.record, subject.identity) else {
             return;
         };
-        let kept = record.keep(&subject.key, identity, checkpoint(), now);
+        let kept = record.keep(&subject.name.key(), identity, checkpoint(), now);
         let is_first = self.record_failure.is_none();
         if let (Err(error), true) = (&kept, is_first) {
             let note = format!("{error:#}; the scan goes on without");

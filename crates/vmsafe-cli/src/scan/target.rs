@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::output::plain;
 
 /// Something to search.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Target {
     /// The memory of a process.
     Process(u32),

@@ -88,22 +88,18 @@ fn a_stream_whose_reader_went_away_stops_the_scan() {
     assert_eq!(child.wait().unwrap().code(), Some(3));
 }
 
+/// What a scan tells that shows what stands beside findings.
+fn revealed(stage: &Stage, target: &Path) -> Value {
+    let file = arg(&stage.needles);
+    let options = ["--json", "--reveal", "--needle-file", file];
+    said(vmsafe().arg("scan").args(options).arg(target)).json()
+}
+
 #[test]
 fn what_stands_beside_a_finding_is_shown_only_when_asked_for() {
     let stage = Stage::new();
     let path = stage.file("leaked", 3 * BLOCK, &[5, 4090, BLOCK + 7]);
-    let reveal = || {
-        let file = arg(&stage.needles);
-        run([
-            "scan",
-            "--json",
-            "--reveal",
-            "--needle-file",
-            file,
-            arg(&path),
-        ])
-        .json()
-    };
+    let reveal = || revealed(&stage, &path);
     let check = |bytes: &[u8]| {
         assert!(!stage.scan(&path).out.contains("context"));
         let json = reveal();
@@ -149,16 +145,7 @@ fn a_key_beside_a_finding_is_not_shown_though_none_is_looked_for() {
     let shown = |key: &[u8]| {
         let path = stage.dir.path().join("beside");
         fs::write(&path, [key, NEEDLE.as_bytes(), b"and on"].concat()).unwrap();
-        let file = arg(&stage.needles);
-        let args = [
-            "scan",
-            "--json",
-            "--reveal",
-            "--needle-file",
-            file,
-            arg(&path),
-        ];
-        let context = run(args).json()["findings"][0]["context"].clone();
+        let context = revealed(&stage, &path)["findings"][0]["context"].clone();
         assert_eq!(context["after"], hex(b"and on"));
         context["before"].as_str().unwrap().to_owned()
     };

@@ -35,6 +35,15 @@ impl Case {
         }
     }
 
+    /// The same with a directory as the target, that holds the file.
+    fn in_directory() -> Self {
+        let case = Self::new();
+        let target = case.stage.dir.path().join("directory");
+        fs::create_dir(&target).expect("scratch takes directories");
+        fs::rename(&case.target, target.join("large")).expect("both are there");
+        Self { target, ..case }
+    }
+
     fn command(&self, format: &str) -> Command {
         let mut command = vmsafe();
         command.args(["scan", format, "--needle-file", arg(&self.stage.needles)]);
@@ -72,11 +81,7 @@ fn all_places() -> Vec<u64> {
 
 #[test]
 fn an_interrupted_scan_of_a_directory_goes_on_within_its_large_files() {
-    let mut case = Case::new();
-    let directory = case.stage.dir.path().join("directory");
-    fs::create_dir(&directory).unwrap();
-    fs::rename(&case.target, directory.join("large")).unwrap();
-    case.target = directory;
+    let case = Case::in_directory();
     let told = case.interrupted();
     let gaps = told.iter().filter(|line| line["type"] == "gap");
     assert!(
@@ -93,14 +98,10 @@ fn an_interrupted_scan_of_a_directory_goes_on_within_its_large_files() {
 
 #[test]
 fn a_directory_that_was_searched_to_its_end_leaves_no_record_of_files_that_are_gone() {
-    let mut case = Case::new();
-    let directory = case.stage.dir.path().join("directory");
-    fs::create_dir(&directory).unwrap();
-    fs::rename(&case.target, directory.join("large")).unwrap();
-    case.target = directory.clone();
+    let case = Case::in_directory();
     case.interrupted();
     assert!(case.record.exists(), "the control");
-    fs::remove_file(directory.join("large")).unwrap();
+    fs::remove_file(case.target.join("large")).unwrap();
     let said = case.go_on();
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(!case.record.exists(), "it is done");
