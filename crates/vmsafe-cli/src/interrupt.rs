@@ -25,8 +25,8 @@ pub(crate) fn outlive_a_file_limit() {
     }
 }
 
-/// Whether the user wants the work to stop.
-#[derive(Clone, Debug)]
+/// Whether the user wants the work to stop. By default nobody listens.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_is_waited_for_is_given_unless_it_never_comes_and_the_user_asks() {
-        let interrupt = Interrupt(Arc::default());
+        let interrupt = Interrupt::default();
         assert_eq!(interrupt.wait_for(|| 1).unwrap(), Some(1));
         interrupt.0.store(true, Ordering::Relaxed);
         let (_keeps_it_waiting, never) = mpsc::channel::<()>();
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "as it was thrown")]
     fn a_panic_goes_on_where_it_was_waited_for() {
-        let interrupt = Interrupt(Arc::default());
+        let interrupt = Interrupt::default();
         let _ = interrupt.wait_for(|| panic!("as it was thrown"));
     }
 }

@@ -12,7 +12,7 @@ use std::io::{self, BufWriter, Write};
 use serde::Serialize;
 
 pub(crate) use progress::Progress;
-pub(crate) use table::{Cell, Table, Tone, plain};
+pub(crate) use table::{Cell, Table, Tone, is_plain, plain};
 
 /// The streams of one run.
 #[derive(Debug)]

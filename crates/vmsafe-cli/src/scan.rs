@@ -1,11 +1,13 @@
 //! `vmsafe scan`: looks for known secrets and unknown keys in files, devices, swap and processes.
 
+mod crew;
 mod directory;
 mod explain;
 mod finding;
 mod findings;
 mod gathered;
 mod intake;
+mod look;
 mod name;
 mod open;
 mod process;
@@ -13,6 +15,8 @@ mod record;
 mod reveal;
 mod search;
 mod target;
+mod telling;
+mod word;
 
 use std::path::PathBuf;
 
@@ -25,10 +29,12 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use findings::{Findings, Format};
+use look::Quest;
 use record::{Question, Record};
 use reveal::Blot;
 use search::Search;
 use target::Target;
+use telling::Telling;
 
 pub(crate) use process::scan_all;
 
@@ -173,21 +179,20 @@ pub(crate) fn run(args: &ScanArgs, out: &Output) -> anyhow::Result<Exit> {
     let stop = Interrupt::listen()?;
     let mut search = Search {
         record,
-        record_failure: None,
-        searcher: Searcher::with(&needles, &wanted),
-        decompress: args.decompress == Decompress::Auto,
-        blot: args.reveal.then(|| Blot::new(&needles, wanted)),
-        findings: Findings::new(args.format(), stop.clone()),
         one_file_system: args.one_file_system,
-        directory: None,
-        stop,
-        out,
+        telling: Telling::new(Findings::new(args.format(), stop.clone()), out),
+        quest: Quest {
+            searcher: Searcher::with(&needles, &wanted),
+            decompress: args.decompress == Decompress::Auto,
+            blot: args.reveal.then(|| Blot::new(&needles, wanted)),
+            stop,
+        },
     };
     drop(needles);
     for target in &args.targets {
         search.target(target)?;
     }
-    search.end()
+    search.end(out)
 }
 
 impl ScanArgs {

@@ -117,6 +117,13 @@ pub fn oversize() -> Option<i32> {
     os::oversize()
 }
 
+/// How many descriptors this process may have open; `None` without a limit, and where the system
+/// is not asked.
+#[must_use]
+pub fn descriptor_limit() -> Option<u64> {
+    os::descriptor_limit()
+}
+
 /// Ends this process by SIGABRT, as a failed assertion in C does. The calling thread stops here, so
 /// what it holds is in the core as it is now; after a [`kill`] of oneself it may run on meanwhile.
 pub fn abort_with_core() -> ! {

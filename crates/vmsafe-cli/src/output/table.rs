@@ -56,10 +56,14 @@ impl Tone {
 
 /// The text without anything that a terminal would obey: names of files are other people's words.
 pub(crate) fn plain(text: &str) -> String {
-    let odd = |char: char| char.is_control() || ('\u{2061}'..=END).contains(&char);
     text.chars()
-        .map(|char| if odd(char) { '\u{fffd}' } else { char })
+        .map(|char| if is_plain(char) { char } else { '\u{fffd}' })
         .collect()
+}
+
+/// Whether a terminal shows it, and obeys nothing.
+pub(crate) fn is_plain(char: char) -> bool {
+    !char.is_control() && !('\u{2061}'..=END).contains(&char)
 }
 
 /// One cell of a table.

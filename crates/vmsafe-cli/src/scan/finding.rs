@@ -1,6 +1,6 @@
 //! What a scan tells: places where something was found, and bytes that were not searched.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use vmsafe_witness::{CorePlace, Form, Hit, KeyHit, Place, SwapPlace};
@@ -37,7 +37,7 @@ pub(super) struct Finding {
     thread: Option<u32>,
     /// The mapping of a process.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mapping: Option<Rc<str>>,
+    mapping: Option<Arc<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) context: Option<Context>,
 }
@@ -110,7 +110,7 @@ impl Finding {
     }
 
     /// The same, in this mapping of a process.
-    pub(super) fn in_mapping(self, mapping: Option<Rc<str>>) -> Self {
+    pub(super) fn in_mapping(self, mapping: Option<Arc<str>>) -> Self {
         Self { mapping, ..self }
     }
 

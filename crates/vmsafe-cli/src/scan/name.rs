@@ -4,7 +4,7 @@ use core::ops::Deref;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use vmsafe_witness::SarifTarget;
@@ -14,7 +14,7 @@ use super::target::Target;
 /// The name of a target, shared by all that is told of it. In order as it is shown; names that are
 /// shown alike are not the same for that.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Name(Rc<Inner>);
+pub(super) struct Name(Arc<Inner>);
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Inner {
@@ -47,7 +47,7 @@ impl Name {
 impl From<Target> for Name {
     fn from(target: Target) -> Self {
         let shown = target.to_string();
-        Self(Rc::new(Inner { shown, target }))
+        Self(Arc::new(Inner { shown, target }))
     }
 }
 

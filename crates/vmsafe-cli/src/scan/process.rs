@@ -4,7 +4,7 @@ use core::ops::Range;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use vmsafe_witness::{
     Gap, Mapping, Progress, Report, Searcher, mappings, scan_mappings, scan_memory,
@@ -51,7 +51,7 @@ pub(crate) fn scan_all(searcher: &Searcher, pid: u32) -> io::Result<Report> {
 /// Tells where findings are, in words that those in one mapping share.
 pub(super) struct Places<'a> {
     mappings: &'a [Mapping],
-    last: Option<(Range<u64>, Rc<str>)>,
+    last: Option<(Range<u64>, Arc<str>)>,
 }
 
 impl<'a> Places<'a> {
@@ -60,16 +60,16 @@ impl<'a> Places<'a> {
         Self { mappings, last }
     }
 
-    pub(super) fn of(&mut self, address: u64) -> Option<Rc<str>> {
+    pub(super) fn of(&mut self, address: u64) -> Option<Arc<str>> {
         if let Some((range, words)) = &self.last
             && range.contains(&address)
         {
-            return Some(Rc::clone(words));
+            return Some(Arc::clone(words));
         }
         let mapping = Mapping::of(self.mappings, address)?;
         let name = end_of(&mapping.name);
-        let words: Rc<str> = format!("{name} {}", mapping.permissions).into();
-        self.last = Some((mapping.range.clone(), Rc::clone(&words)));
+        let words: Arc<str> = format!("{name} {}", mapping.permissions).into();
+        self.last = Some((mapping.range.clone(), Arc::clone(&words)));
         Some(words)
     }
 }
@@ -145,7 +145,7 @@ mod tests {
         let mut places = Places::new(&mappings);
         let (one, other) = (places.of(0x3fff).unwrap(), places.of(0x3000).unwrap());
         assert_eq!(&*one, "[heap] rw-p");
-        assert!(Rc::ptr_eq(&one, &other));
+        assert!(Arc::ptr_eq(&one, &other));
         assert_eq!(places.of(0x4000), None);
         assert_eq!(places.of(0x1000).as_deref(), Some("[vvar] r--p"));
     }

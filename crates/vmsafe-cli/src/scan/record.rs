@@ -94,6 +94,8 @@ pub(super) struct Record {
     places: usize,
     /// When it was written last.
     written: Instant,
+    /// Whether that failed.
+    is_stale: bool,
 }
 
 impl Record {
@@ -132,6 +134,7 @@ impl Record {
             content,
             at_hand: BTreeSet::new(),
             written: Instant::now(),
+            is_stale: false,
         };
         // Where it cannot be kept, that is an error now, and not after hours of a scan.
         record.write()?;
@@ -162,14 +165,27 @@ impl Record {
         self.at_hand.extend(below);
     }
 
-    /// Keeps how far the scan of a target came. It is written `now`, or when that is due.
+    /// Keeps how far the scan of a target came. It is written `now`, or when that is due. Where it
+    /// cannot be written, the first time, it gives the reason.
     pub(super) fn keep(
         &mut self,
         target: &str,
         identity: Identity,
-        mut checkpoint: Checkpoint,
+        checkpoint: Checkpoint,
         now: bool,
-    ) -> anyhow::Result<()> {
+    ) -> Option<String> {
+        self.hold(target, identity, checkpoint);
+        if !now && self.written.elapsed() <= KEEP_EVERY {
+            return None;
+        }
+        let failure = self.write().err();
+        let was_stale = core::mem::replace(&mut self.is_stale, failure.is_some());
+        failure
+            .filter(|_| !was_stale)
+            .map(|error| format!("{error:#}"))
+    }
+
+    fn hold(&mut self, target: &str, identity: Identity, mut checkpoint: Checkpoint) {
         if let Some(before) = self.content.targets.remove(target) {
             self.places -= before.places;
         }
@@ -187,14 +203,10 @@ impl Record {
         };
         self.places += places;
         self.content.targets.insert(target.to_owned(), entry);
-        if now || self.written.elapsed() > KEEP_EVERY {
-            self.write()?;
-        }
-        Ok(())
     }
 
     /// Writes it as it is now.
-    pub(super) fn write(&mut self) -> anyhow::Result<()> {
+    fn write(&mut self) -> anyhow::Result<()> {
         self.written = Instant::now();
         let advice = "give --resume a place for it that takes files";
         self.replace()
@@ -214,8 +226,13 @@ impl Record {
         Ok(())
     }
 
+    /// Ends it, after a scan that was `stopped` or is done.
+    pub(super) fn end(mut self, stopped: bool) -> anyhow::Result<()> {
+        if stopped { self.write() } else { self.finish() }
+    }
+
     /// The targets of this run are done: there is nothing to go on with. What others came to stays.
-    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+    fn finish(mut self) -> anyhow::Result<()> {
         let at_hand = &self.at_hand;
         let targets = &mut self.content.targets;
         targets.retain(|target, _| !at_hand.contains(target));

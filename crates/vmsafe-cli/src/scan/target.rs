@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::output::plain;
+use crate::output::is_plain;
 
 /// Something to search.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +92,7 @@ impl fmt::Display for Target {
 fn write_escaped(path: &Path, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
         for char in chunk.valid().chars() {
-            if plain(char.encode_utf8(&mut [0; 4])).starts_with(char) {
+            if is_plain(char) {
                 f.write_char(char)?;
             } else if char.is_ascii() {
                 write!(f, "\\x{:02x}", u32::from(char))?;

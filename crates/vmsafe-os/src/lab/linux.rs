@@ -21,8 +21,8 @@ pub use foreign::{
 };
 pub use memory::{Process, advise_pageout, copy_memory, drain_page_lists, page_size, read_memory};
 pub use process::{
-    dump_no_core, exit_signal, fork_child, hangup, is_alive, is_root, kernel_release, kill,
-    oversize, raise_core_limit, spawn_apart, status, wait,
+    descriptor_limit, dump_no_core, exit_signal, fork_child, hangup, is_alive, is_root,
+    kernel_release, kill, oversize, raise_core_limit, spawn_apart, status, wait,
 };
 pub use pseudo::pseudo_filesystem;
 

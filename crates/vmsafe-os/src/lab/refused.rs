@@ -86,6 +86,11 @@ pub fn oversize() -> Option<i32> {
     None
 }
 
+/// None: no system here is asked.
+pub fn descriptor_limit() -> Option<u64> {
+    None
+}
+
 /// Always `None`: Wine shows the files of the system below it, where another process has this
 /// number.
 pub fn status(_pid: u32) -> Option<String> {

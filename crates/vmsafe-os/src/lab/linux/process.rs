@@ -170,6 +170,13 @@ pub fn oversize() -> Option<i32> {
     Some(libc::SIGXFSZ)
 }
 
+/// How many descriptors this process may have open (getrlimit(2), `RLIMIT_NOFILE`); `None` without
+/// a limit, or where the system has none.
+#[must_use]
+pub fn descriptor_limit() -> Option<u64> {
+    rustix::process::getrlimit(Resource::Nofile).current
+}
+
 fn ignores(status: &str, signal: i32) -> Option<bool> {
     let mut lines = status.lines();
     let set = lines.find_map(|line| record::number(line.as_bytes(), "SigIgn:", 16))?;

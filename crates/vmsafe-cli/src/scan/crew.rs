@@ -1,0 +1,490 @@
+//! Searches many files side by side, and gives what is said of them in their order.
+//!
+//! ```text
+//! the walk  ── handful 1, 2, 3 … ──>  worker 1   1       4  …  ─┐
+//! (the caller)                        worker 2   2   3   5  …   ├─> what is said of 1, 2, 3 …
+//!                                                               │   (the caller)
+//! ```
+//!
+//! Much may be said of one file: beyond some words a worker waits until all files before are done,
+//! and what it says goes through as it is said.
+
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use vmsafe_witness::{Compression, Medium, workers_for};
+
+use super::look::{Look, Quest};
+use super::name::Name;
+use super::open::opened;
+use super::target::Target;
+use super::word::Word;
+
+/// Files that are handed over together, unless they hold more than [`MANY_BYTES`]: most are
+/// searched faster than handed over.
+const HANDFUL: usize = 8;
+const MANY_BYTES: u64 = 1 << 20;
+/// Handfuls for each worker: those that are searched, those that wait, and those whose words wait
+/// for one before them.
+const MOST_HANDFULS: usize = 4;
+/// Words on files whose turn has not come.
+const MOST_WORDS: usize = 256;
+/// How often a worker says how far it came.
+const SAY_EVERY: Duration = Duration::from_millis(100);
+
+/// An open file below a directory.
+pub(super) struct Job {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) about: Metadata,
+}
+
+impl Job {
+    /// Searches the file. What is memory to unpack waits for `turn`: of such one is searched at a
+    /// time.
+    fn run(self, quest: &Quest, turn: &dyn Fn(), say: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
+        let Self { path, file, about } = self;
+        let name = Name::from(Target::Path(path.clone()));
+        let mut look = Look {
+            quest,
+            record: None,
+            say,
+        };
+        if quest.stop.asked() {
+            look.not_at_all(&name, vmsafe_witness::Gap::STOPPED);
+            return Ok(());
+        }
+        match opened(file, Some(about), &path, quest.decompress) {
+            Ok(open) => {
+                if is_heavy(&open.medium) {
+                    turn();
+                }
+                look.medium(name, &path, open)
+            }
+            Err(because) => {
+                look.not_at_all(&name, because);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Searches some files, one after the other.
+fn run(
+    jobs: Vec<Job>,
+    quest: &Quest,
+    turn: &dyn Fn(),
+    say: &mut dyn FnMut(Word),
+) -> anyhow::Result<()> {
+    jobs.into_iter()
+        .try_for_each(|job| job.run(quest, turn, say))
+}
+
+/// Whether to unpack it takes megabytes, which a worker each would have.
+fn is_heavy(medium: &Medium) -> bool {
+    matches!(medium, Medium::Compressed(how) if *how != Compression::Gzip)
+}
+
+/// How many handfuls of files may be open by the limit of this process: half of that is left to the
+/// walk, and to what more is opened of a file.
+fn handfuls_open() -> usize {
+    // A system that is not asked allows as many at the least.
+    let limit = vmsafe_lab::descriptor_limit().unwrap_or(256);
+    let most = usize::try_from(limit / 2).unwrap_or(usize::MAX);
+    (most / HANDFUL).max(1)
+}
+
+/// What a worker said of some files.
+struct Part {
+    number: u64,
+    words: Vec<Word>,
+    /// Given with the last words: what came of them, or why their worker panicked.
+    end: Option<thread::Result<anyhow::Result<()>>>,
+}
+
+/// Whose turn it is to be heard at once: that of the first handful that is not done.
+#[derive(Default)]
+struct Turn {
+    /// `None` once nobody listens any more.
+    next: Mutex<Option<u64>>,
+    passed: Condvar,
+}
+
+impl Turn {
+    fn is_of(&self, number: u64) -> bool {
+        *lock(&self.next) == Some(number)
+    }
+
+    /// Waits for the turn of a handful; false if nobody listens any more.
+    fn wait(&self, number: u64) -> bool {
+        let is_early = |next: &mut Option<u64>| next.is_some_and(|next| next < number);
+        let next = self.passed.wait_while(lock(&self.next), is_early);
+        next.unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn set(&self, next: Option<u64>) {
+        *lock(&self.next) = next;
+        self.passed.notify_all();
+    }
+}
+
+/// What the caller and the workers share.
+struct Room {
+    jobs: Mutex<Receiver<(u64, Vec<Job>)>>,
+    turn: Turn,
+}
+
+/// Workers, and the files that they were given.
+pub(super) struct Crew {
+    quest: Quest,
+    room: Arc<Room>,
+    jobs: SyncSender<(u64, Vec<Job>)>,
+    sender: SyncSender<Part>,
+    parts: Receiver<Part>,
+    workers: Vec<JoinHandle<()>>,
+    most_workers: usize,
+    /// Handfuls that are not done, at most.
+    most_handfuls: usize,
+    /// What is to be handed over next.
+    hand: Vec<Job>,
+    /// What was said of handfuls whose turn has not come.
+    waiting: BTreeMap<u64, Part>,
+    given: u64,
+    /// The handfuls before this number are done.
+    next: u64,
+}
+
+impl Crew {
+    /// No worker yet: each of the first files brings one.
+    pub(super) fn new(quest: &Quest) -> Self {
+        let most_workers = workers_for(u64::MAX);
+        let most_handfuls = (MOST_HANDFULS * most_workers).min(handfuls_open());
+        let (jobs, received) = mpsc::sync_channel(most_handfuls);
+        let (sender, parts) = mpsc::sync_channel(2 * most_workers);
+        let turn = Turn::default();
+        turn.set(Some(0));
+        let jobs_to_do = Mutex::new(received);
+        Self {
+            quest: quest.clone(),
+            room: Arc::new(Room {
+                jobs: jobs_to_do,
+                turn,
+            }),
+            jobs,
+            sender,
+            parts,
+            workers: Vec::new(),
+            most_workers,
+            most_handfuls,
+            hand: Vec::new(),
+            waiting: BTreeMap::new(),
+            given: 0,
+            next: 0,
+        }
+    }
+
+    /// Has a file searched, and hears what was said of others meanwhile.
+    ///
+    /// # Errors
+    /// Those of a search before.
+    pub(super) fn give(&mut self, job: Job, hear: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
+        self.hand.push(job);
+        let bytes: u64 = self.hand.iter().map(|job| job.about.len()).sum();
+        if self.hand.len() == HANDFUL || bytes > MANY_BYTES {
+            self.hand_over(hear)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all files that were given are done.
+    ///
+    /// # Errors
+    /// Those of the searches.
+    pub(super) fn finish(&mut self, hear: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
+        self.hand_over(hear)?;
+        self.wait_for(0, hear)
+    }
+
+    fn hand_over(&mut self, hear: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
+        let jobs = core::mem::take(&mut self.hand);
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        self.hire();
+        if self.workers.is_empty() {
+            // Where a limit leaves no thread, the caller does it all.
+            return run(jobs, &self.quest, &|| (), hear);
+        }
+        while let Ok(part) = self.parts.try_recv() {
+            self.hear(part, hear)?;
+        }
+        self.wait_for(self.most_handfuls - 1, hear)?;
+        let jobs = (self.given, jobs);
+        self.jobs.send(jobs).expect("the room has the other end");
+        self.given += 1;
+        Ok(())
+    }
+
+    /// Waits until no more than so many handfuls are not done.
+    fn wait_for(&mut self, most: usize, hear: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
+        while self.given - self.next > most as u64 {
+            let part = self.parts.recv().expect("one sender is here");
+            self.hear(part, hear)?;
+        }
+        Ok(())
+    }
+
+    /// Starts a worker, if there are to be more and can be.
+    fn hire(&mut self) {
+        if self.workers.len() == self.most_workers {
+            return;
+        }
+        let (quest, room, sender) = (
+            self.quest.clone(),
+            Arc::clone(&self.room),
+            self.sender.clone(),
+        );
+        match thread::Builder::new().spawn(move || work(&quest, &room, &sender)) {
+            Ok(worker) => self.workers.push(worker),
+            Err(_) => self.most_workers = self.workers.len(),
+        }
+    }
+
+    /// Hears a part whose turn has come, and those that waited for it.
+    fn hear(&mut self, part: Part, hear: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
+        self.waiting.insert(part.number, part);
+        while let Some(part) = self.waiting.remove(&self.next) {
+            part.words.into_iter().for_each(&mut *hear);
+            let Some(end) = part.end else { continue };
+            self.next += 1;
+            self.room.turn.set(Some(self.next));
+            end.unwrap_or_else(|panic| resume_unwind(panic))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Crew {
+    /// Workers that still search end by themselves: nobody hears them.
+    fn drop(&mut self) {
+        self.room.turn.set(None);
+    }
+}
+
+/// Searches files until no more can come.
+fn work(quest: &Quest, room: &Room, sender: &SyncSender<Part>) {
+    loop {
+        let Ok((number, jobs)) = lock(&room.jobs).recv() else {
+            return;
+        };
+        let mut desk = Desk {
+            number,
+            turn: &room.turn,
+            sender,
+            words: Vec::new(),
+            sent: Instant::now(),
+        };
+        let turn = || _ = room.turn.wait(number);
+        let search = || run(jobs, quest, &turn, &mut |word| desk.say(word));
+        let end = catch_unwind(AssertUnwindSafe(search));
+        if desk.send(Some(end)).is_none() {
+            return;
+        }
+    }
+}
+
+/// Where a worker says what it has to say of some files.
+struct Desk<'a> {
+    number: u64,
+    turn: &'a Turn,
+    sender: &'a SyncSender<Part>,
+    words: Vec<Word>,
+    sent: Instant,
+}
+
+impl Desk<'_> {
+    fn say(&mut self, word: Word) {
+        let is_heard = self.sent.elapsed() > SAY_EVERY && self.turn.is_of(self.number);
+        if matches!(word, Word::Reached { .. }) && !is_heard {
+            return;
+        }
+        self.words.push(word);
+        let is_much = self.words.len() == MOST_WORDS;
+        if is_heard || is_much && self.turn.wait(self.number) {
+            self.send(None);
+        } else if is_much {
+            self.words.clear();
+        }
+    }
+
+    /// `None` if nobody listens any more.
+    fn send(&mut self, end: Option<thread::Result<anyhow::Result<()>>>) -> Option<()> {
+        self.sent = Instant::now();
+        let part = Part {
+            number: self.number,
+            words: core::mem::take(&mut self.words),
+            end,
+        };
+        self.sender.send(part).ok()
+    }
+}
+
+/// What it guards is whole after each step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use tempfile::TempDir;
+    use vmsafe_witness::{Needles, Searcher};
+
+    use super::*;
+    use crate::interrupt::Interrupt;
+
+    const NEEDLE: &[u8] = b"a needle of twenty-seven by";
+
+    struct Case {
+        room: TempDir,
+        crew: Crew,
+        stop: Interrupt,
+        heard: Vec<Word>,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            let mut needles = Needles::new();
+            needles.push(NEEDLE).expect("a usable needle");
+            let stop = Interrupt::default();
+            let quest = Quest {
+                searcher: Searcher::new(&needles),
+                decompress: true,
+                blot: None,
+                stop: stop.clone(),
+            };
+            Self {
+                room: tempfile::tempdir().expect("a directory"),
+                crew: Crew::new(&quest),
+                stop,
+                heard: Vec::new(),
+            }
+        }
+
+        /// Gives a file with this content.
+        fn give(&mut self, name: &str, content: &[u8]) {
+            let path = self.room.path().join(name);
+            fs::write(&path, content).expect("room for it");
+            let file = File::open(&path).expect("it is there");
+            let about = file.metadata().expect("it is open");
+            let job = Job { path, file, about };
+            let heard = &mut self.heard;
+            let given = self.crew.give(job, &mut |word| heard.push(word));
+            given.expect("there is no record");
+        }
+
+        /// The files of which something was told, in that order, and where what was found stands.
+        fn told(mut self) -> (Vec<(String, u64)>, Vec<String>) {
+            let heard = &mut self.heard;
+            let done = self.crew.finish(&mut |word| heard.push(word));
+            done.expect("there is no record");
+            let name = |name: &Name| {
+                let name = Path::new(&**name).file_name().expect("it has one");
+                name.to_string_lossy().into_owned()
+            };
+            let (mut found, mut gaps) = (Vec::new(), Vec::new());
+            for word in &self.heard {
+                match word {
+                    Word::Found(finding) => found.push((name(&finding.target), finding.offset)),
+                    Word::NotSearched(gap) => gaps.push(name(&gap.target)),
+                    _ => {}
+                }
+            }
+            (found, gaps)
+        }
+    }
+
+    /// A frame of zstd that holds these bytes, fewer than 256, as they are.
+    fn stored(bytes: &[u8]) -> Vec<u8> {
+        let len = u8::try_from(bytes.len()).expect("few bytes");
+        let block = (u32::from(len) << 3 | 1).to_le_bytes();
+        let head = [0x28, 0xb5, 0x2f, 0xfd, 0x20, len];
+        [&head, &block[..3], bytes].concat()
+    }
+
+    #[test]
+    fn all_is_told_in_the_order_of_the_files_however_much_it_is() {
+        let mut case = Case::new();
+        let mut expected = Vec::new();
+        for nth in 0..100 {
+            let name = format!("{nth}");
+            // Among many with little there are some with much, and some that are unpacked.
+            let places = match nth % 20 {
+                3 => 10 * MOST_WORDS,
+                nth => nth % 3,
+            };
+            let step = 1000;
+            let mut content = vec![0xaa; places * step];
+            let offsets = (0..places).map(|nth| nth * step);
+            for offset in offsets.clone() {
+                content[offset..offset + NEEDLE.len()].copy_from_slice(NEEDLE);
+                expected.push((name.clone(), offset as u64));
+            }
+            if nth % 20 == 7 {
+                case.give(&name, &stored(NEEDLE));
+                expected.retain(|(other, _)| *other != name);
+                expected.push((name, 0));
+            } else {
+                case.give(&name, &content);
+            }
+        }
+        assert_eq!(case.told(), (expected, Vec::new()));
+    }
+
+    #[test]
+    fn what_was_given_and_not_searched_when_it_is_to_stop_is_told() {
+        let mut case = Case::new();
+        case.stop.ask();
+        let names: Vec<_> = (0..3 * HANDFUL + 1).map(|nth| nth.to_string()).collect();
+        names.iter().for_each(|name| case.give(name, NEEDLE));
+        assert_eq!(case.told(), (Vec::new(), names));
+    }
+
+    #[test]
+    #[should_panic(expected = "as it was thrown")]
+    fn a_panic_of_a_worker_goes_on_where_it_is_heard() {
+        let mut case = Case::new();
+        let part = Part {
+            number: 0,
+            words: Vec::new(),
+            end: Some(catch_unwind(|| panic!("as it was thrown"))),
+        };
+        let _ = case.crew.hear(part, &mut |_| ());
+    }
+
+    #[test]
+    fn a_worker_that_nobody_hears_does_not_wait() {
+        let turn = Turn::default();
+        turn.set(Some(1));
+        thread::scope(|scope| {
+            let waits = [1, 2].map(|number| {
+                scope.spawn({
+                    let turn = &turn;
+                    move || turn.wait(number)
+                })
+            });
+            let [first, second] = waits;
+            assert!(first.join().expect("it ends"));
+            turn.set(None);
+            assert!(!second.join().expect("it ends"));
+        });
+    }
+}
