@@ -84,6 +84,10 @@ impl<R: Read + Seek + Send> ByteSource for Seekable<R> {
                 Err(_) if filled > 0 => break,
                 Err(error) => return Err(error),
             }
+            // No read more to be told that nothing follows.
+            if at + (filled as u64) >= self.end {
+                break;
+            }
             // Behind a short read direct I/O goes on at a page border only.
             let whole = filled - filled % PAGE;
             if whole < filled && before < whole && at + (filled as u64) < self.end {
