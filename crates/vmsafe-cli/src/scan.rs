@@ -92,7 +92,7 @@ pub(crate) struct ScanArgs {
     reveal: bool,
     /// Keep what was covered and found in FILE when interrupted, and go on from it; on a device
     /// until the next boot. Streams, compressed files and processes begin anew, and so do files
-    /// below a directory that are shorter than 16 MiB.
+    /// below a directory that are shorter than 8 MiB.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// Report as JSON.

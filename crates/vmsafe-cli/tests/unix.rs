@@ -53,6 +53,41 @@ fn needles_and_targets_come_by_sockets() {
 }
 
 #[test]
+fn a_directory_is_searched_whole_however_few_files_may_be_open() {
+    let stage = stage();
+    let top = stage.path().join("top");
+    let mut folder = top.clone();
+    for _ in 0..20 {
+        folder.push("folder");
+        fs::create_dir_all(&folder).expect("a folder");
+        for nth in 0..10 {
+            fs::write(folder.join(nth.to_string()), NEEDLE).expect("a file");
+        }
+    }
+    for limit in ["36", "48", "64", "96"] {
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            "ulimit -n \"$1\" && shift && exec \"$@\"",
+            "sh",
+            limit,
+        ]);
+        command.args([
+            env!("CARGO_BIN_EXE_vmsafe"),
+            "scan",
+            "--json",
+            "--needle-file",
+        ]);
+        let output = command.arg(stage.path().join("needles")).arg(&top).output();
+        let output = output.expect("a shell");
+        assert_eq!(output.status.code(), Some(1), "{limit}: {output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+        assert_eq!(report["finding_count"], 200, "{limit}");
+        assert_eq!(report["gaps"].as_array().map(Vec::len), Some(0), "{limit}");
+    }
+}
+
+#[test]
 fn names_that_are_no_text_are_scanned_and_told_apart() {
     let stage = stage();
     let name = |last: u8| stage.path().join(OsStr::from_bytes(&[b'n', last]));

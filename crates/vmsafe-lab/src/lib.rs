@@ -70,8 +70,8 @@ pub use mkfs::FsKind;
 pub use pageout::{Advice, PagedOut, drain, page_out, page_out_all_of_self, page_out_self};
 pub use process::{
     Copied, Lingering, Memory, SIGABRT, SIGKILL, abort_with_core, descriptor, descriptor_limit,
-    ended_by, fork_lingering, hangup, input, is_alive, is_root, kill, memory_of, open_files,
-    oversize, readable_copy, readable_copy_to,
+    ended_by, fork_lingering, give_back_freed, hangup, input, is_alive, is_root, kill, memory_of,
+    open_files, oversize, readable_copy, readable_copy_to,
 };
 pub use residence::Residence;
 pub use settings::{Setting, WorkingSet, has_key, setting, working_set};

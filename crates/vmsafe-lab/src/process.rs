@@ -117,6 +117,11 @@ pub fn oversize() -> Option<i32> {
     os::oversize()
 }
 
+/// Gives memory that was freed back to the system, where the C library keeps it for itself.
+pub fn give_back_freed() {
+    os::give_back_freed();
+}
+
 /// How many descriptors this process may have open; `None` without a limit, and where the system
 /// is not asked.
 #[must_use]

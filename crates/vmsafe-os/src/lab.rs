@@ -35,12 +35,12 @@ use windows as system;
 pub use system::{
     CORE, LoopDevice, Process, advise_pageout, change_mode, copy_memory, create_private,
     create_private_dir, data_ranges, descriptor, descriptor_limit, drain_page_lists, dump_no_core,
-    exit_signal, extents, file_system_of, flush_views, fork_child, hangup, has_key, identity,
-    input, is_alive, is_own, is_root, kernel_release, kill, length, lock_holder, memory_of, mount,
-    mount_fuse, offer, open_direct, open_files, open_here, open_plain, oversize, page_size,
-    pages_of, pseudo_filesystem, punch, raise_core_limit, read_at, read_memory, readable_by_all,
-    serve_block_io, setting, spawn_apart, status, swap_off, swap_on, sync_filesystem,
-    trim_working_set, unmount, wait, working_set, write_at, write_core,
+    exit_signal, extents, file_system_of, flush_views, fork_child, give_back_freed, hangup,
+    has_key, identity, input, is_alive, is_own, is_root, kernel_release, kill, length, lock_holder,
+    memory_of, mount, mount_fuse, offer, open_direct, open_files, open_here, open_plain, oversize,
+    page_size, pages_of, pseudo_filesystem, punch, raise_core_limit, read_at, read_memory,
+    readable_by_all, serve_block_io, setting, spawn_apart, status, swap_off, swap_on,
+    sync_filesystem, trim_working_set, unmount, wait, working_set, write_at, write_core,
 };
 
 /// Why something cannot be shown here, and what would show it.

@@ -93,7 +93,7 @@ pub use sarif::{
 };
 pub use scan::{
     scan_file, scan_incoming, scan_ranges, scan_seekable, scan_side_by_side, scan_stream,
-    workers_for,
+    scan_stream_alone, workers_for,
 };
 pub use searcher::{
     FEWEST_CHANGES, SHORTEST_ENCODED_FRAGMENT, SHORTEST_FRAGMENT, Searcher, Wanted,

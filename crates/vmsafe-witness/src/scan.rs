@@ -88,6 +88,28 @@ pub fn scan_stream(
     scan_pieces(searcher, pieces, Report::default(), progress)
 }
 
+/// As [`scan_stream`], in the caller's thread and no other: for one of many streams that are
+/// scanned side by side.
+pub fn scan_stream_alone(
+    searcher: &Searcher,
+    reader: &mut (dyn Read + Send),
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> Report {
+    let mut pieces = Pieces::new(Stream::new(reader), searcher.overlap(), 0..u64::MAX);
+    let mut buffer = Buffer::new(searcher.overlap(), BEGINNING.block);
+    let (mut report, stop) = (Report::default(), Cell::new(false));
+    scan_alone(
+        searcher,
+        &mut pieces,
+        &mut buffer,
+        &mut report,
+        &stop,
+        progress,
+    );
+    report.sort();
+    report
+}
+
 /// As [`scan_stream`], of what may be long in coming, as from a pipe.
 ///
 /// What came is searched as soon as nothing more comes for a moment. `progress` is called while

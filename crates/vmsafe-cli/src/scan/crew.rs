@@ -18,11 +18,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use vmsafe_witness::{Compression, Medium, workers_for};
+use vmsafe_witness::{Compression, workers_for};
 
+use super::directory::MOST_OPEN as MOST_DIRECTORIES;
+use super::finding::Gap;
 use super::look::{Look, Quest};
 use super::name::Name;
-use super::open::opened;
+use super::open::{beginning, opened};
 use super::target::Target;
 use super::word::Word;
 
@@ -38,72 +40,94 @@ const MOST_WORDS: usize = 256;
 /// How often a worker says how far it came.
 const SAY_EVERY: Duration = Duration::from_millis(100);
 
-/// An open file below a directory.
-pub(super) struct Job {
-    pub(super) path: PathBuf,
-    pub(super) file: File,
-    pub(super) about: Metadata,
+/// Something below a directory.
+pub(super) enum Job {
+    /// An open file.
+    File(PathBuf, File, Box<Metadata>),
+    /// What could not be opened: to be told in its turn.
+    Closed(Gap),
 }
 
-impl Job {
-    /// Searches the file. What is memory to unpack waits for `turn`: of such one is searched at a
-    /// time.
-    fn run(self, quest: &Quest, turn: &dyn Fn(), say: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
-        let Self { path, file, about } = self;
-        let name = Name::from(Target::Path(path.clone()));
-        let mut look = Look {
-            quest,
-            record: None,
-            say,
-        };
-        if quest.stop.asked() {
-            look.not_at_all(&name, vmsafe_witness::Gap::STOPPED);
-            return Ok(());
+/// What a worker says.
+enum Said {
+    Word(Word),
+    /// The file takes much memory to search: the caller does it, when its turn comes.
+    Heavy(PathBuf, File, Box<Metadata>),
+}
+
+/// Does a job, unless it is heavy.
+fn work_on(job: Job, quest: &Quest, say: &mut dyn FnMut(Said)) -> anyhow::Result<()> {
+    match job {
+        Job::File(path, file, about) if is_heavy(&file, quest) => {
+            say(Said::Heavy(path, file, about));
+            Ok(())
         }
-        match opened(file, Some(about), &path, quest.decompress) {
-            Ok(open) => {
-                if is_heavy(&open.medium) {
-                    turn();
-                }
-                look.medium(name, &path, open)
-            }
-            Err(because) => {
-                look.not_at_all(&name, because);
-                Ok(())
-            }
+        Job::File(path, file, about) => {
+            let say = &mut |word| say(Said::Word(word));
+            search((path, file, about), quest, true, say)
+        }
+        Job::Closed(gap) => {
+            say(Said::Word(Word::NotSearched(gap)));
+            Ok(())
         }
     }
 }
 
-/// Searches some files, one after the other.
-fn run(
-    jobs: Vec<Job>,
+/// Searches a file.
+fn search(
+    (path, file, about): (PathBuf, File, Box<Metadata>),
     quest: &Quest,
-    turn: &dyn Fn(),
+    is_one_of_many: bool,
     say: &mut dyn FnMut(Word),
 ) -> anyhow::Result<()> {
-    jobs.into_iter()
-        .try_for_each(|job| job.run(quest, turn, say))
+    let name = Name::from(Target::Path(path.clone()));
+    let mut look = Look {
+        quest,
+        record: None,
+        say,
+        is_one_of_many,
+    };
+    let opened = if quest.stop.asked() {
+        Err(vmsafe_witness::Gap::STOPPED.to_owned())
+    } else {
+        opened(file, Some(*about), &path, quest.decompress)
+    };
+    match opened {
+        Ok(open) => look.medium(name, &path, open),
+        Err(because) => {
+            look.not_at_all(&name, because);
+            Ok(())
+        }
+    }
 }
 
-/// Whether to unpack it takes megabytes, which a worker each would have.
-fn is_heavy(medium: &Medium) -> bool {
-    matches!(medium, Medium::Compressed(how) if *how != Compression::Gzip)
+/// Whether a file takes megabytes beside its bytes: it is a core dump, or compressed with large
+/// windows. What cannot be read will be told of its search.
+fn is_heavy(file: &File, quest: &Quest) -> bool {
+    let start = beginning(file);
+    let is_elf = start.starts_with(b"\x7fELF");
+    // ET_CORE, in either order of bytes.
+    let is_core = is_elf && matches!(start.get(16..18), Some([4, 0] | [0, 4]));
+    let compression = Compression::detect(&start).filter(|_| quest.decompress);
+    is_core || compression.is_some_and(|how| how != Compression::Gzip)
 }
 
-/// How many handfuls of files may be open by the limit of this process: half of that is left to the
-/// walk, and to what more is opened of a file.
-fn handfuls_open() -> usize {
+/// How many handfuls may be open by the limit of this process, beside what the walk, these workers
+/// and everything else has open, and the handful that is gathered.
+fn handfuls_open(workers: usize) -> usize {
+    /// Standard streams, the record, and what an ancestor left open.
+    const OTHERS: usize = 16;
     // A system that is not asked allows as many at the least.
     let limit = vmsafe_lab::descriptor_limit().unwrap_or(256);
-    let most = usize::try_from(limit / 2).unwrap_or(usize::MAX);
-    (most / HANDFUL).max(1)
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let left = limit.saturating_sub(MOST_DIRECTORIES + OTHERS + workers);
+    (left / HANDFUL).saturating_sub(1)
 }
 
 /// What a worker said of some files.
 struct Part {
     number: u64,
-    words: Vec<Word>,
+    said: Vec<Said>,
     /// Given with the last words: what came of them, or why their worker panicked.
     end: Option<thread::Result<anyhow::Result<()>>>,
 }
@@ -153,6 +177,8 @@ pub(super) struct Crew {
     most_handfuls: usize,
     /// What is to be handed over next.
     hand: Vec<Job>,
+    /// When the first of that was.
+    gathered: Instant,
     /// What was said of handfuls whose turn has not come.
     waiting: BTreeMap<u64, Part>,
     given: u64,
@@ -161,51 +187,74 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    /// No worker yet: each of the first files brings one.
+    /// No worker yet: each of the first handfuls brings one.
     pub(super) fn new(quest: &Quest) -> Self {
-        let most_workers = workers_for(u64::MAX);
-        let most_handfuls = (MOST_HANDFULS * most_workers).min(handfuls_open());
+        let workers = workers_for(u64::MAX);
+        let most_handfuls = (MOST_HANDFULS * workers).min(handfuls_open(workers));
         let (jobs, received) = mpsc::sync_channel(most_handfuls);
-        let (sender, parts) = mpsc::sync_channel(2 * most_workers);
+        let (sender, parts) = mpsc::sync_channel(2 * workers);
         let turn = Turn::default();
         turn.set(Some(0));
-        let jobs_to_do = Mutex::new(received);
         Self {
             quest: quest.clone(),
             room: Arc::new(Room {
-                jobs: jobs_to_do,
+                jobs: Mutex::new(received),
                 turn,
             }),
             jobs,
             sender,
             parts,
             workers: Vec::new(),
-            most_workers,
+            most_workers: workers.min(most_handfuls),
             most_handfuls,
             hand: Vec::new(),
+            gathered: Instant::now(),
             waiting: BTreeMap::new(),
             given: 0,
             next: 0,
         }
     }
 
-    /// Has a file searched, and hears what was said of others meanwhile.
+    /// Has a job done.
     ///
     /// # Errors
-    /// Those of a search before.
+    /// Those of jobs before.
     pub(super) fn give(&mut self, job: Job, hear: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
+        if self.hand.is_empty() {
+            self.gathered = Instant::now();
+        }
         self.hand.push(job);
-        let bytes: u64 = self.hand.iter().map(|job| job.about.len()).sum();
-        if self.hand.len() == HANDFUL || bytes > MANY_BYTES {
+        let len = |job: &Job| match job {
+            Job::File(_, _, about) => about.len(),
+            Job::Closed(_) => 0,
+        };
+        let bytes: u64 = self.hand.iter().map(len).sum();
+        // Where none may be open, the caller does it all.
+        if self.hand.len() == HANDFUL || bytes > MANY_BYTES || self.most_workers == 0 {
+            self.hand_over(hear)?;
+        }
+        self.go_on(hear)
+    }
+
+    /// Hears what was said meanwhile, and hands over what was gathered long ago: the walk may find
+    /// no file for a while.
+    ///
+    /// # Errors
+    /// Those of jobs before.
+    pub(super) fn go_on(&mut self, hear: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
+        while let Ok(part) = self.parts.try_recv() {
+            self.hear(part, hear)?;
+        }
+        if !self.hand.is_empty() && self.gathered.elapsed() > SAY_EVERY {
             self.hand_over(hear)?;
         }
         Ok(())
     }
 
-    /// Waits until all files that were given are done.
+    /// Waits until all jobs that were given are done.
     ///
     /// # Errors
-    /// Those of the searches.
+    /// Those of the jobs.
     pub(super) fn finish(&mut self, hear: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
         self.hand_over(hear)?;
         self.wait_for(0, hear)
@@ -219,16 +268,24 @@ impl Crew {
         self.hire();
         if self.workers.is_empty() {
             // Where a limit leaves no thread, the caller does it all.
-            return run(jobs, &self.quest, &|| (), hear);
-        }
-        while let Ok(part) = self.parts.try_recv() {
-            self.hear(part, hear)?;
+            let mut said = jobs.into_iter();
+            return said.try_for_each(|job| self.do_here(job, hear));
         }
         self.wait_for(self.most_handfuls - 1, hear)?;
         let jobs = (self.given, jobs);
         self.jobs.send(jobs).expect("the room has the other end");
         self.given += 1;
         Ok(())
+    }
+
+    fn do_here(&self, job: Job, hear: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
+        match job {
+            Job::File(path, file, about) => search((path, file, about), &self.quest, false, hear),
+            Job::Closed(gap) => {
+                hear(Word::NotSearched(gap));
+                Ok(())
+            }
+        }
     }
 
     /// Waits until no more than so many handfuls are not done.
@@ -260,7 +317,14 @@ impl Crew {
     fn hear(&mut self, part: Part, hear: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
         self.waiting.insert(part.number, part);
         while let Some(part) = self.waiting.remove(&self.next) {
-            part.words.into_iter().for_each(&mut *hear);
+            for said in part.said {
+                match said {
+                    Said::Word(word) => hear(word),
+                    Said::Heavy(path, file, about) => {
+                        self.do_here(Job::File(path, file, about), hear)?;
+                    }
+                }
+            }
             let Some(end) = part.end else { continue };
             self.next += 1;
             self.room.turn.set(Some(self.next));
@@ -287,11 +351,13 @@ fn work(quest: &Quest, room: &Room, sender: &SyncSender<Part>) {
             number,
             turn: &room.turn,
             sender,
-            words: Vec::new(),
+            said: Vec::new(),
             sent: Instant::now(),
         };
-        let turn = || _ = room.turn.wait(number);
-        let search = || run(jobs, quest, &turn, &mut |word| desk.say(word));
+        let search = || {
+            let mut jobs = jobs.into_iter();
+            jobs.try_for_each(|job| work_on(job, quest, &mut |said| desk.say(said)))
+        };
         let end = catch_unwind(AssertUnwindSafe(search));
         if desk.send(Some(end)).is_none() {
             return;
@@ -304,22 +370,22 @@ struct Desk<'a> {
     number: u64,
     turn: &'a Turn,
     sender: &'a SyncSender<Part>,
-    words: Vec<Word>,
+    said: Vec<Said>,
     sent: Instant,
 }
 
 impl Desk<'_> {
-    fn say(&mut self, word: Word) {
+    fn say(&mut self, said: Said) {
         let is_heard = self.sent.elapsed() > SAY_EVERY && self.turn.is_of(self.number);
-        if matches!(word, Word::Reached { .. }) && !is_heard {
+        if matches!(said, Said::Word(Word::Reached { .. })) && !is_heard {
             return;
         }
-        self.words.push(word);
-        let is_much = self.words.len() == MOST_WORDS;
+        self.said.push(said);
+        let is_much = self.said.len() == MOST_WORDS;
         if is_heard || is_much && self.turn.wait(self.number) {
             self.send(None);
         } else if is_much {
-            self.words.clear();
+            self.said.clear();
         }
     }
 
@@ -328,7 +394,7 @@ impl Desk<'_> {
         self.sent = Instant::now();
         let part = Part {
             number: self.number,
-            words: core::mem::take(&mut self.words),
+            said: core::mem::take(&mut self.said),
             end,
         };
         self.sender.send(part).ok()
@@ -385,7 +451,7 @@ mod tests {
             fs::write(&path, content).expect("room for it");
             let file = File::open(&path).expect("it is there");
             let about = file.metadata().expect("it is open");
-            let job = Job { path, file, about };
+            let job = Job::File(path, file, about.into());
             let heard = &mut self.heard;
             let given = self.crew.give(job, &mut |word| heard.push(word));
             given.expect("there is no record");
@@ -459,12 +525,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_searched_and_told_while_the_walk_finds_no_other() {
+        let mut case = Case::new();
+        case.give("one", NEEDLE);
+        let is_told = |case: &mut Case| {
+            let heard = &mut case.heard;
+            let gone_on = case.crew.go_on(&mut |word| heard.push(word));
+            gone_on.expect("there is no record");
+            heard.iter().any(|word| matches!(word, Word::Found(_)))
+        };
+        let begun = Instant::now();
+        while !is_told(&mut case) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it is not told");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
     #[should_panic(expected = "as it was thrown")]
     fn a_panic_of_a_worker_goes_on_where_it_is_heard() {
         let mut case = Case::new();
         let part = Part {
             number: 0,
-            words: Vec::new(),
+            said: Vec::new(),
             end: Some(catch_unwind(|| panic!("as it was thrown"))),
         };
         let _ = case.crew.hear(part, &mut |_| ());

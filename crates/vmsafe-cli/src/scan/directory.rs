@@ -50,7 +50,7 @@ struct Passed {
 }
 
 /// Directories that are open at a time: of one that is closed before its end all names are kept.
-const MOST_OPEN: usize = 32;
+pub(super) const MOST_OPEN: usize = 32;
 
 impl Directory {
     /// Begins at `path`, and enters other file systems unless only `one` is wanted.

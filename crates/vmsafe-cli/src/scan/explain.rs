@@ -74,8 +74,8 @@ pub(super) fn notes(path: &Path, is_file: bool, medium: &Medium) -> Vec<String> 
     notes
 }
 
-/// How many of the first bytes tell what [`unopened`] asks.
-pub(super) const MAGIC_LEN: usize = 6;
+/// How many of the first bytes tell what a file is: whether it is a core dump takes most.
+pub(super) const MAGIC_LEN: usize = 18;
 
 /// Why the content of a stream or an archive that begins so is not searched.
 pub(super) fn unopened(start: &[u8]) -> Option<String> {

@@ -2,13 +2,13 @@
 
 use core::iter;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::time::Instant;
 
 use vmsafe_witness::{
-    Checkpoint, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher, scan_incoming,
-    scan_side_by_side,
+    Checkpoint, Compression, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher,
+    scan_incoming, scan_side_by_side, scan_stream, scan_stream_alone,
 };
 
 use super::finding::{Finding, Gap};
@@ -36,6 +36,8 @@ pub(super) struct Look<'a> {
     /// Given if what is searched is to be kept in it.
     pub(super) record: Option<&'a mut Record>,
     pub(super) say: &'a mut dyn FnMut(Word),
+    /// Whether others search beside it: then it takes no threads of its own.
+    pub(super) is_one_of_many: bool,
 }
 
 /// What is looked at.
@@ -83,7 +85,18 @@ impl Look<'_> {
     ///
     /// # Errors
     /// If the record of an earlier search is damaged.
-    pub(super) fn medium(mut self, name: Name, path: &Path, open: Open) -> anyhow::Result<()> {
+    pub(super) fn medium(self, name: Name, path: &Path, open: Open) -> anyhow::Result<()> {
+        let is_structured = !matches!(open.medium, Medium::Plain);
+        let is_alone = !self.is_one_of_many;
+        self.opened(name, path, open)?;
+        if is_structured && is_alone {
+            // Its tables, or what it was unpacked by, took megabytes.
+            vmsafe_lab::give_back_freed();
+        }
+        Ok(())
+    }
+
+    fn opened(mut self, name: Name, path: &Path, open: Open) -> anyhow::Result<()> {
         for note in open.notes {
             self.note(&name, note);
         }
@@ -96,21 +109,24 @@ impl Look<'_> {
             reveal: None,
             identity: None,
         };
-        match open.bytes {
-            Bytes::None => {}
-            Bytes::Stream(bytes) => self.stream(subject, bytes),
-            Bytes::Seekable { file, .. } if matches!(open.medium, Medium::Compressed(_)) => {
-                self.content(subject, &open.medium, &file);
+        match (open.bytes, &open.medium) {
+            (Bytes::None, _) => {}
+            (Bytes::Stream(bytes), _) => self.stream(subject, bytes),
+            (Bytes::Seekable { file, .. }, Medium::Compressed(how)) => {
+                self.content(subject, *how, file);
             }
-            Bytes::Seekable {
-                file,
-                again,
-                ranges,
-                identity,
-            } => {
+            (
+                Bytes::Seekable {
+                    file,
+                    again,
+                    ranges,
+                    identity,
+                },
+                medium,
+            ) => {
                 let readers = iter::once(file).chain(again).collect();
                 let kept = self.record.is_some().then_some(identity);
-                let reveal = self.beside(path, &open.medium, identity);
+                let reveal = self.beside(path, medium, identity);
                 let subject = Subject {
                     reveal,
                     identity: kept,
@@ -140,12 +156,20 @@ impl Look<'_> {
     }
 
     /// Searches what a compressed file holds.
-    fn content(mut self, subject: Subject<'_>, medium: &Medium, file: &File) {
+    fn content(mut self, subject: Subject<'_>, how: Compression, mut file: File) {
         self.no_reveal(&subject);
         let searcher = &self.quest.searcher;
-        self.watch(subject, None, Checkpoint::default(), |progress| {
-            medium.scan(searcher, file, None, progress)
-        });
+        let is_alone = self.is_one_of_many;
+        self.watch(
+            subject,
+            None,
+            Checkpoint::default(),
+            |progress| match file.rewind() {
+                Ok(()) if is_alone => scan_stream_alone(searcher, &mut how.reader(file), progress),
+                Ok(()) => scan_stream(searcher, &mut how.reader(file), progress),
+                Err(error) => Report::unread(&error),
+            },
+        );
     }
 
     fn note(&mut self, name: &Name, note: impl Into<String>) {
@@ -281,7 +305,7 @@ impl Look<'_> {
             if let Some(reveal) = &mut subject.reveal {
                 finding.context = reveal.around(finding.offset, finding.length);
             }
-            (self.say)(Word::Found(finding));
+            (self.say)(Word::Found(finding.into()));
         }
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn opened(
     notes.extend(explain::notes(path, is_file, &medium));
     let mut doubts = Vec::new();
     if decompress && matches!(medium, Medium::Plain) {
-        doubts.extend(explain::unopened(&beginning(&mut file)));
+        doubts.extend(explain::unopened(&beginning(&file)));
     }
     let identity = identity(&metadata, len);
     let cached = is_file && !matches!(medium, Medium::Swap(_));
@@ -207,7 +207,7 @@ fn identity(metadata: &Metadata, len: u64) -> Identity {
 }
 
 /// The first bytes; none if they cannot be read, which the scan will tell.
-fn beginning(file: &mut File) -> Vec<u8> {
+pub(super) fn beginning(mut file: &File) -> Vec<u8> {
     let mut start = Vec::new();
     if file.rewind().is_ok() {
         let _ = file.take(explain::MAGIC_LEN as u64).read_to_end(&mut start);

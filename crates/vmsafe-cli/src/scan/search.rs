@@ -27,9 +27,10 @@ pub(super) struct Search<'a> {
 /// Why a target that was not begun is a gap.
 const STOPPED: &str = vmsafe_witness::Gap::STOPPED;
 
-/// A file of a directory that is so long, in bytes, is searched by all workers, and a record keeps
-/// it. There may be millions of others, which are searched side by side, and again after a stop.
-const LONG: u64 = 16 << 20;
+/// Files of a directory below this length, in bytes, are searched side by side, each by one worker;
+/// each of the others by all, and a record keeps these alone: of short ones there may be millions,
+/// which are searched again.
+const LONG: u64 = 8 << 20;
 
 impl Search<'_> {
     /// Searches a target. What keeps it from being read, in part or at all, is part of the result.
@@ -73,30 +74,35 @@ impl Search<'_> {
 
     fn files_of(&mut self, name: &Name, directory: &mut Directory) -> anyhow::Result<()> {
         let mut crew = Crew::new(&self.quest);
+        let mut is_cut = false;
         while let Some(below) = directory.next() {
-            if self.quest.stop.asked() {
-                self.not_at_all(name, STOPPED);
+            is_cut = self.quest.stop.asked();
+            if is_cut {
                 break;
             }
+            let hear = &mut |word| self.telling.hear(word);
             match below {
                 Below::File(path, file, about) if about.len() < LONG => {
-                    let about = *about;
-                    let job = Job { path, file, about };
-                    crew.give(job, &mut |word| self.telling.hear(word))?;
+                    crew.give(Job::File(path, file, about), hear)?;
                 }
                 Below::File(path, file, about) => {
-                    crew.finish(&mut |word| self.telling.hear(word))?;
+                    crew.finish(hear)?;
                     let opened = opened(file, Some(*about), &path, self.quest.decompress);
                     let name = Name::from(Target::Path(path.clone()));
                     self.one(&name, &path, opened)?;
                 }
                 Below::Closed(path, because) => {
-                    self.not_at_all(&Target::Path(path).into(), because);
+                    let gap = Gap::of_unknown_size(&Target::Path(path).into(), because);
+                    crew.give(Job::Closed(gap), hear)?;
                 }
-                Below::Other => {}
+                Below::Other => crew.go_on(hear)?,
             }
         }
-        crew.finish(&mut |word| self.telling.hear(word))
+        crew.finish(&mut |word| self.telling.hear(word))?;
+        if is_cut {
+            self.not_at_all(name, STOPPED);
+        }
+        Ok(())
     }
 
     /// Searches what could be opened.
@@ -126,6 +132,7 @@ impl Search<'_> {
             quest,
             record: record.as_mut(),
             say: &mut |word| telling.hear(word),
+            is_one_of_many: false,
         })
     }
 

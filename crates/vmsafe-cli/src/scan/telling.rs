@@ -67,7 +67,7 @@ impl<'a> Telling<'a> {
             Word::Begun(name, total) => self.begin(name, total),
             Word::Reached { covered, found } => self.show(covered, found),
             Word::Covered(bytes) => self.covered(bytes),
-            Word::Found(finding) => self.findings.found(finding, self.out),
+            Word::Found(finding) => self.findings.found(*finding, self.out),
             Word::FoundMore(count) => self.findings.found_more(count),
             Word::NotSearched(gap) => self.findings.not_searched(gap, self.out),
             Word::Note(name, note) => self.note(&name, note),

@@ -17,7 +17,7 @@ pub(super) enum Word {
     /// Its search ended, and so many bytes of it were searched.
     Covered(u64),
     /// A place where something stands.
-    Found(Finding),
+    Found(Box<Finding>),
     /// Places that were counted, and are not known one by one.
     FoundMore(u64),
     /// What was not searched.

@@ -19,7 +19,9 @@ pub use foreign::{
     CORE, flush_views, has_key, memory_of, offer, pages_of, setting, trim_working_set, working_set,
     write_core,
 };
-pub use memory::{Process, advise_pageout, copy_memory, drain_page_lists, page_size, read_memory};
+pub use memory::{
+    Process, advise_pageout, copy_memory, drain_page_lists, give_back_freed, page_size, read_memory,
+};
 pub use process::{
     descriptor_limit, dump_no_core, exit_signal, fork_child, hangup, is_alive, is_root,
     kernel_release, kill, oversize, raise_core_limit, spawn_apart, status, wait,

@@ -86,6 +86,9 @@ pub fn oversize() -> Option<i32> {
     None
 }
 
+/// Does nothing: no library here is asked.
+pub fn give_back_freed() {}
+
 /// None: no system here is asked.
 pub fn descriptor_limit() -> Option<u64> {
     None

@@ -11,10 +11,10 @@ mod registry;
 pub use super::refused::{
     LoopDevice, Process, advise_pageout, change_mode, copy_memory, create_private,
     create_private_dir, data_ranges, descriptor, descriptor_limit, drain_page_lists, dump_no_core,
-    extents, fork_child, hangup, is_own, is_root, kernel_release, lock_holder, mount, mount_fuse,
-    open_plain, oversize, pseudo_filesystem, punch, read_at, read_memory, readable_by_all,
-    serve_block_io, spawn_apart, status, swap_off, swap_on, sync_filesystem, unmount, wait,
-    write_at,
+    extents, fork_child, give_back_freed, hangup, is_own, is_root, kernel_release, lock_holder,
+    mount, mount_fuse, open_plain, oversize, pseudo_filesystem, punch, read_at, read_memory,
+    readable_by_all, serve_block_io, spawn_apart, status, swap_off, swap_on, sync_filesystem,
+    unmount, wait, write_at,
 };
 pub use dump::{CORE, raise_core_limit, write_core};
 pub use files::{file_system_of, identity, input, length, open_direct, open_files, open_here};

@@ -205,6 +205,31 @@ fn a_file_that_is_nothing_but_findings_takes_little_memory() {
 }
 
 #[test]
+fn a_directory_of_crowded_files_takes_little_memory() {
+    const COUNT: usize = 100_000;
+    let stage = Stage::new();
+    let below = stage.dir.path().join("below");
+    fs::create_dir(&below).expect("scratch takes folders");
+    let crowd = crowd(COUNT);
+    assert!((4 << 20..8 << 20).contains(&crowd.len()), "{}", crowd.len());
+    for nth in 0..4 {
+        let write = |kind: &str, content: &[u8]| {
+            let path = below.join(format!("{nth}.{kind}"));
+            fs::write(path, content).expect("scratch takes files");
+        };
+        write("plain", &crowd);
+        write("core", &crowded_core(COUNT, "name", 130_000));
+        for kind in ["gzip", "zstd", "lz4"] {
+            write(kind, &compressed(kind, &crowd));
+        }
+    }
+    let (told, peak) = told_by(&stage, "--json", &below);
+    assert!(peak <= MOST_MEMORY, "{peak} bytes");
+    let json: Value = serde_json::from_slice(&told).expect("JSON");
+    assert_eq!(json["finding_count"], 4 * 5 * COUNT);
+}
+
+#[test]
 fn a_needle_behind_more_findings_than_are_kept_is_told() {
     let stage = Stage::new();
     let path = stage.dir.path().join("crowd");
@@ -299,13 +324,19 @@ fn where_there_can_be_no_thread_all_is_searched_all_the_same() {
     let stage = Stage::new();
     let len = 20 << 20;
     let target = stage.file("target", len, &[0, len / 2, len - NEEDLE.len()]);
+    let below = stage.dir.path().join("below");
+    fs::create_dir(&below).expect("scratch takes folders");
+    for nth in 0..20 {
+        fs::write(below.join(nth.to_string()), NEEDLE).expect("scratch takes files");
+    }
     for stack in [Some("200000000000000"), None] {
         let mut command = vmsafe();
         command.envs(stack.map(|stack| ("RUST_MIN_STACK", stack)));
         command.args(["scan", "--json", "--needle-file", arg(&stage.needles)]);
-        let said = Said::from(command.arg(&target).output().expect("it runs"));
+        let said = Said::from(command.args([&target, &below]).output().expect("it runs"));
         assert_eq!(said.code, Some(1), "{stack:?}: {said:?}");
-        assert_eq!(said.json()["finding_count"], 3, "{stack:?}");
-        assert_eq!(said.json()["covered_bytes"], len, "{stack:?}");
+        assert_eq!(said.json()["finding_count"], 3 + 20, "{stack:?}");
+        let covered = len + 20 * NEEDLE.len();
+        assert_eq!(said.json()["covered_bytes"], covered, "{stack:?}");
     }
 }

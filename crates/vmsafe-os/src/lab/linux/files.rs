@@ -206,20 +206,23 @@ pub fn open_direct(path: &Path) -> io::Result<Opened> {
 
 /// Bytes of a block as stat(2) counts them.
 const BLOCK: u64 = 512;
+/// Bytes that are read faster than it is asked whether they are there.
+const SHORT: u64 = 1 << 16;
 
 /// More pieces of data than this are told as one: memory stays bounded.
 const MOST_RANGES: usize = 1 << 18;
 
-/// Where a file holds data, in order. Between these ranges lie holes, which read as zeros; holes of
-/// a file that takes as much room as it is long count as data. The cursor is moved.
+/// Where a file holds data, in order. Between these ranges lie holes, which read as zeros; those of
+/// a short file that takes as much room as it is long count as data. The cursor is moved.
 ///
 /// # Errors
 /// The kernel's refusal. A file system that knows no holes gives the whole file.
 pub fn data_ranges(file: &File) -> io::Result<Vec<Range<u64>>> {
     let about = file.metadata()?;
     let end = about.len();
-    // What takes as much room as it is long has no holes worth two calls for each file.
-    if end > 0 && about.blocks().saturating_mul(BLOCK) >= end {
+    // Most files are short, and such a one that takes as much room as it is long has no holes worth
+    // two calls for each. (Room that was taken beforehand is told as holes.)
+    if (1..=SHORT).contains(&end) && about.blocks().saturating_mul(BLOCK) >= end {
         return Ok(iter::once(0..end).collect());
     }
     let mut ranges: Vec<Range<u64>> = Vec::new();

@@ -67,6 +67,8 @@ fn what_comes_is_what_a_stream_gives() {
         hay[place..place + 64].copy_from_slice(&wanted);
     }
     let streamed = scan_stream(&searcher, &mut &*hay, &mut |_| {});
+    let alone = scan_stream_alone(&searcher, &mut &*hay, &mut |_| {});
+    assert_eq!(alone, streamed);
     let all = Cursor::new(hay.clone());
     assert_eq!(scan_incoming(&searcher, all, &mut |_| {}), streamed);
     let (send, pipe) = channel();
