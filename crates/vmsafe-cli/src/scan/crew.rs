@@ -9,24 +9,23 @@
 //! Much may be said of one file: beyond some words a worker waits until all files before are done,
 //! and what it says goes through as it is said.
 
-use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+mod job;
+mod worker;
 
-use vmsafe_witness::{Compression, workers_for};
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use vmsafe_witness::workers_for;
 
 use super::directory::MOST_OPEN as MOST_DIRECTORIES;
-use super::finding::Gap;
-use super::look::{Look, Quest};
-use super::name::Name;
-use super::open::{beginning, opened};
-use super::target::Target;
+use super::look::Quest;
 use super::word::Word;
+pub(super) use job::Job;
+use worker::{Part, Room, SAY_EVERY, Said, Turn, work};
 
 /// Files that are handed over together, unless they hold more than [`MANY_BYTES`]: most are
 /// searched faster than handed over.
@@ -35,82 +34,6 @@ const MANY_BYTES: u64 = 1 << 20;
 /// Handfuls for each worker: those that are searched, those that wait, and those whose words wait
 /// for one before them.
 const MOST_HANDFULS: usize = 4;
-/// Words on files whose turn has not come.
-const MOST_WORDS: usize = 256;
-/// How often a worker says how far it came.
-const SAY_EVERY: Duration = Duration::from_millis(100);
-
-/// Something below a directory.
-pub(super) enum Job {
-    /// An open file.
-    File(PathBuf, File, Box<Metadata>),
-    /// What could not be opened: to be told in its turn.
-    Closed(Gap),
-}
-
-/// What a worker says.
-enum Said {
-    Word(Word),
-    /// The file takes much memory to search: the caller does it, when its turn comes.
-    Heavy(PathBuf, File, Box<Metadata>),
-}
-
-/// Does a job, unless it is heavy.
-fn work_on(job: Job, quest: &Quest, say: &mut dyn FnMut(Said)) -> anyhow::Result<()> {
-    match job {
-        Job::File(path, file, about) if is_heavy(&file, quest) => {
-            say(Said::Heavy(path, file, about));
-            Ok(())
-        }
-        Job::File(path, file, about) => {
-            let say = &mut |word| say(Said::Word(word));
-            search((path, file, about), quest, true, say)
-        }
-        Job::Closed(gap) => {
-            say(Said::Word(Word::NotSearched(gap)));
-            Ok(())
-        }
-    }
-}
-
-/// Searches a file.
-fn search(
-    (path, file, about): (PathBuf, File, Box<Metadata>),
-    quest: &Quest,
-    is_one_of_many: bool,
-    say: &mut dyn FnMut(Word),
-) -> anyhow::Result<()> {
-    let name = Name::from(Target::Path(path.clone()));
-    let mut look = Look {
-        quest,
-        record: None,
-        say,
-        is_one_of_many,
-    };
-    let opened = if quest.stop.asked() {
-        Err(vmsafe_witness::Gap::STOPPED.to_owned())
-    } else {
-        opened(file, Some(*about), &path, quest.decompress)
-    };
-    match opened {
-        Ok(open) => look.medium(name, &path, open),
-        Err(because) => {
-            look.not_at_all(&name, because);
-            Ok(())
-        }
-    }
-}
-
-/// Whether a file takes megabytes beside its bytes: it is a core dump, or compressed with large
-/// windows. What cannot be read will be told of its search.
-fn is_heavy(file: &File, quest: &Quest) -> bool {
-    let start = beginning(file);
-    let is_elf = start.starts_with(b"\x7fELF");
-    // ET_CORE, in either order of bytes.
-    let is_core = is_elf && matches!(start.get(16..18), Some([4, 0] | [0, 4]));
-    let compression = Compression::detect(&start).filter(|_| quest.decompress);
-    is_core || compression.is_some_and(|how| how != Compression::Gzip)
-}
 
 /// How many handfuls may be open by the limit of this process, beside what the walk, these workers
 /// and everything else has open, and the handful that is gathered.
@@ -122,46 +45,6 @@ fn handfuls_open(workers: usize) -> usize {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let left = limit.saturating_sub(MOST_DIRECTORIES + OTHERS + workers);
     (left / HANDFUL).saturating_sub(1)
-}
-
-/// What a worker said of some files.
-struct Part {
-    number: u64,
-    said: Vec<Said>,
-    /// Given with the last words: what came of them, or why their worker panicked.
-    end: Option<thread::Result<anyhow::Result<()>>>,
-}
-
-/// Whose turn it is to be heard at once: that of the first handful that is not done.
-#[derive(Default)]
-struct Turn {
-    /// `None` once nobody listens any more.
-    next: Mutex<Option<u64>>,
-    passed: Condvar,
-}
-
-impl Turn {
-    fn is_of(&self, number: u64) -> bool {
-        *lock(&self.next) == Some(number)
-    }
-
-    /// Waits for the turn of a handful; false if nobody listens any more.
-    fn wait(&self, number: u64) -> bool {
-        let is_early = |next: &mut Option<u64>| next.is_some_and(|next| next < number);
-        let next = self.passed.wait_while(lock(&self.next), is_early);
-        next.unwrap_or_else(PoisonError::into_inner).is_some()
-    }
-
-    fn set(&self, next: Option<u64>) {
-        *lock(&self.next) = next;
-        self.passed.notify_all();
-    }
-}
-
-/// What the caller and the workers share.
-struct Room {
-    jobs: Mutex<Receiver<(u64, Vec<Job>)>>,
-    turn: Turn,
 }
 
 /// Workers, and the files that they were given.
@@ -224,11 +107,7 @@ impl Crew {
             self.gathered = Instant::now();
         }
         self.hand.push(job);
-        let len = |job: &Job| match job {
-            Job::File(_, _, about) => about.len(),
-            Job::Closed(_) => 0,
-        };
-        let bytes: u64 = self.hand.iter().map(len).sum();
+        let bytes: u64 = self.hand.iter().map(Job::len).sum();
         // Where none may be open, the caller does it all.
         if self.hand.len() == HANDFUL || bytes > MANY_BYTES || self.most_workers == 0 {
             self.hand_over(hear)?;
@@ -268,24 +147,14 @@ impl Crew {
         self.hire();
         if self.workers.is_empty() {
             // Where a limit leaves no thread, the caller does it all.
-            let mut said = jobs.into_iter();
-            return said.try_for_each(|job| self.do_here(job, hear));
+            let mut jobs = jobs.into_iter();
+            return jobs.try_for_each(|job| job.run(&self.quest, false, hear));
         }
         self.wait_for(self.most_handfuls - 1, hear)?;
         let jobs = (self.given, jobs);
         self.jobs.send(jobs).expect("the room has the other end");
         self.given += 1;
         Ok(())
-    }
-
-    fn do_here(&self, job: Job, hear: &mut dyn FnMut(Word)) -> anyhow::Result<()> {
-        match job {
-            Job::File(path, file, about) => search((path, file, about), &self.quest, false, hear),
-            Job::Closed(gap) => {
-                hear(Word::NotSearched(gap));
-                Ok(())
-            }
-        }
     }
 
     /// Waits until no more than so many handfuls are not done.
@@ -320,9 +189,7 @@ impl Crew {
             for said in part.said {
                 match said {
                     Said::Word(word) => hear(word),
-                    Said::Heavy(path, file, about) => {
-                        self.do_here(Job::File(path, file, about), hear)?;
-                    }
+                    Said::Heavy(job) => job.run(&self.quest, false, hear)?,
                 }
             }
             let Some(end) = part.end else { continue };
@@ -341,81 +208,20 @@ impl Drop for Crew {
     }
 }
 
-/// Searches files until no more can come.
-fn work(quest: &Quest, room: &Room, sender: &SyncSender<Part>) {
-    loop {
-        let Ok((number, jobs)) = lock(&room.jobs).recv() else {
-            return;
-        };
-        let mut desk = Desk {
-            number,
-            turn: &room.turn,
-            sender,
-            said: Vec::new(),
-            sent: Instant::now(),
-        };
-        let search = || {
-            let mut jobs = jobs.into_iter();
-            jobs.try_for_each(|job| work_on(job, quest, &mut |said| desk.say(said)))
-        };
-        let end = catch_unwind(AssertUnwindSafe(search));
-        if desk.send(Some(end)).is_none() {
-            return;
-        }
-    }
-}
-
-/// Where a worker says what it has to say of some files.
-struct Desk<'a> {
-    number: u64,
-    turn: &'a Turn,
-    sender: &'a SyncSender<Part>,
-    said: Vec<Said>,
-    sent: Instant,
-}
-
-impl Desk<'_> {
-    fn say(&mut self, said: Said) {
-        let is_heard = self.sent.elapsed() > SAY_EVERY && self.turn.is_of(self.number);
-        if matches!(said, Said::Word(Word::Reached { .. })) && !is_heard {
-            return;
-        }
-        self.said.push(said);
-        let is_much = self.said.len() == MOST_WORDS;
-        if is_heard || is_much && self.turn.wait(self.number) {
-            self.send(None);
-        } else if is_much {
-            self.said.clear();
-        }
-    }
-
-    /// `None` if nobody listens any more.
-    fn send(&mut self, end: Option<thread::Result<anyhow::Result<()>>>) -> Option<()> {
-        self.sent = Instant::now();
-        let part = Part {
-            number: self.number,
-            said: core::mem::take(&mut self.said),
-            end,
-        };
-        self.sender.send(part).ok()
-    }
-}
-
-/// What it guards is whole after each step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, File};
+    use std::panic::catch_unwind;
     use std::path::Path;
+    use std::time::Duration;
 
     use tempfile::TempDir;
     use vmsafe_witness::{Needles, Searcher};
 
+    use super::worker::MOST_SAID;
     use super::*;
     use crate::interrupt::Interrupt;
+    use crate::scan::name::Name;
 
     const NEEDLE: &[u8] = b"a needle of twenty-seven by";
 
@@ -494,7 +300,7 @@ mod tests {
             let name = format!("{nth}");
             // Among many with little there are some with much, and some that are unpacked.
             let places = match nth % 20 {
-                3 => 10 * MOST_WORDS,
+                3 => 10 * MOST_SAID,
                 nth => nth % 3,
             };
             let step = 1000;
