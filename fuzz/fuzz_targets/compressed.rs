@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use libfuzzer_sys::fuzz_target;
 use vmsafe_witness::Compression;
 
-const HEADS: [&[u8]; 9] = [
+const HEADS: [&[u8]; 11] = [
     b"",
     b"\x1f\x8b\x08",
     b"\x1f\x8b\x08\0\0\0\0\0\0\xff",
@@ -16,6 +16,9 @@ const HEADS: [&[u8]; 9] = [
     b"\x04\x22\x4d\x18",
     b"\x04\x22\x4d\x18\x60\x40\x82",
     b"\x02\x21\x4c\x18",
+    b"\xfd7zXZ\0",
+    // Of one block with a history of 8 MiB and no check, up to its first chunk.
+    b"\xfd7zXZ\0\0\0\xff\x12\xd9\x41\x02\0\x21\x01\x16\0\0\0\x74\x2f\xe5\xa3",
     b"\x50\x2a\x4d\x18\x04\0\0\0skip\x28\xb5\x2f\xfd",
 ];
 

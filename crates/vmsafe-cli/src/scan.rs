@@ -48,7 +48,7 @@ pub(crate) use process::scan_all;
 /// Swap areas, block devices and volumes of Windows (\\.\C:) are read past the page cache, which
 /// may hold other bytes than they do. A finding in a swap area is told with its slot, one in a core
 /// dump with its address and thread, one in a process with its mapping. Holes of sparse files are
-/// passed over. Streams of gzip, zstd and lz4 are searched by their content; that of xz, bzip2, 7z,
+/// passed over. Streams of gzip, zstd, lz4 and xz are searched by their content; that of bzip2, 7z,
 /// zip and qcow2 counts as not searched.
 ///
 /// Below a directory all regular files are searched. Symbolic links are not followed, and pipes,
@@ -128,7 +128,7 @@ enum Unknown {
 /// Whether compressed streams are opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Decompress {
-    /// Where a file or standard input begins as gzip, zstd or lz4 does.
+    /// Where a file or standard input begins as gzip, zstd, lz4 or xz does.
     Auto,
     /// Search the bytes as they are stored.
     Never,

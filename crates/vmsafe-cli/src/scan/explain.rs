@@ -79,8 +79,7 @@ pub(super) const MAGIC_LEN: usize = 18;
 
 /// Why the content of a stream or an archive that begins so is not searched.
 pub(super) fn unopened(start: &[u8]) -> Option<String> {
-    const KINDS: [(&[u8], &str, &str); 5] = [
-        (b"\xfd7zXZ\0", "xz", "xz -dc"),
+    const KINDS: [(&[u8], &str, &str); 4] = [
         (b"BZh", "bzip2", "bzip2 -dc"),
         (b"7z\xbc\xaf\x27\x1c", "7z", "7z x -so"),
         (b"PK\x03\x04", "zip", "unzip -p"),
@@ -133,11 +132,7 @@ mod tests {
 
     #[test]
     fn what_is_not_opened_is_told() {
-        for (start, name) in [
-            (&b"\xfd7zXZ\0"[..], "xz"),
-            (b"BZh91", "bzip2"),
-            (b"PK\x03\x04", "zip"),
-        ] {
+        for (start, name) in [(&b"BZh91"[..], "bzip2"), (b"PK\x03\x04", "zip")] {
             let told = unopened(start).unwrap_or_default();
             assert!(
                 told.starts_with(&format!("it is {name}, which is not opened")),

@@ -9,12 +9,14 @@ mod gzip;
 mod lz4;
 #[cfg(test)]
 mod tests;
+mod xz;
 mod zstd;
 
 use std::io::{self, BufReader, Read};
 
 use frames::{Frames, Kind};
 use gzip::Gzip;
+use xz::Xz;
 
 /// How a stream is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub enum Compression {
     /// As by `zstd` or by `lz4`: it begins with bytes that both skip, and goes on behind what was
     /// looked at.
     ZstdOrLz4,
+    /// As by `xz`.
+    Xz,
 }
 
 impl Compression {
@@ -37,6 +41,9 @@ impl Compression {
     pub fn detect(start: &[u8]) -> Option<Self> {
         if let [0x1f, 0x8b, 8, ..] = start {
             return Some(Self::Gzip);
+        }
+        if start.starts_with(b"\xfd7zXZ\0") {
+            return Some(Self::Xz);
         }
         let mut rest = start;
         loop {
@@ -64,6 +71,7 @@ impl Compression {
             Self::Zstd => "zstd",
             Self::Lz4 => "lz4",
             Self::ZstdOrLz4 => "zstd or lz4",
+            Self::Xz => "xz",
         }
     }
 
@@ -73,6 +81,7 @@ impl Compression {
         match self {
             Self::Gzip => Box::new(Lasting::new(Gzip::new(source))),
             Self::Zstd | Self::Lz4 | Self::ZstdOrLz4 => Box::new(Lasting::new(Frames::new(source))),
+            Self::Xz => Box::new(Lasting::new(Xz::new(source))),
         }
     }
 }

@@ -219,14 +219,14 @@ fn a_directory_of_crowded_files_takes_little_memory() {
         };
         write("plain", &crowd);
         write("core", &crowded_core(COUNT, "name", 130_000));
-        for kind in ["gzip", "zstd", "lz4"] {
+        for kind in ["gzip", "zstd", "lz4", "xz"] {
             write(kind, &compressed(kind, &crowd));
         }
     }
     let (told, peak) = told_by(&stage, "--json", &below);
     assert!(peak <= MOST_MEMORY, "{peak} bytes");
     let json: Value = serde_json::from_slice(&told).expect("JSON");
-    assert_eq!(json["finding_count"], 4 * 5 * COUNT);
+    assert_eq!(json["finding_count"], 4 * 6 * COUNT);
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn streams_that_grow_without_end_or_want_too_much() {
     let stage = Stage::new();
     let mut content = vec![0; 96 << 20];
     put(&mut content, 5000, NEEDLE.as_bytes());
-    for name in ["gzip", "zstd", "lz4"] {
+    for name in ["gzip", "zstd", "lz4", "xz"] {
         let bomb = compressed(name, &content);
         assert!(bomb.len() < content.len() / 100, "{name}: {}", bomb.len());
         is_withstood(&stage, name, &bomb, &format!("it is compressed by {name}"));

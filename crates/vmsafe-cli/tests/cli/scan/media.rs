@@ -22,6 +22,13 @@ pub(super) fn compressed(name: &str, bytes: &[u8]) -> Vec<u8> {
         "zstd" => {
             ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
         }
+        "xz" => {
+            let options = lzma_rust2::XzOptions::with_preset(1);
+            let encoder = lzma_rust2::XzWriter::new(Vec::new(), options);
+            let mut encoder = encoder.expect("as this test made it");
+            encoder.write_all(bytes).expect("as this test made it");
+            encoder.finish().expect("as this test made it")
+        }
         _ => {
             let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
             encoder.write_all(bytes).expect("as this test made it");
@@ -50,7 +57,7 @@ fn compressed_streams_are_searched_by_content() {
     let plain = stage.file("plain", 2 * BLOCK, &[BLOCK - 5]);
     let bytes = fs::read(plain).unwrap();
     let file = arg(&stage.needles);
-    for name in ["gzip", "zstd", "lz4"] {
+    for name in ["gzip", "zstd", "lz4", "xz"] {
         let path = stage.dir.path().join(name);
         fs::write(&path, compressed(name, &bytes)).unwrap();
         for said in [stage.scan(&path), scan_input(&stage, &path)] {
@@ -235,7 +242,7 @@ fn what_is_not_opened_leaves_the_answer_open_unless_bytes_are_asked_for() {
         drop(input);
         Said::from(child.wait_with_output().unwrap())
     };
-    for start in [&b"PK\x03\x04"[..], b"BZh9", b"\xfd7zXZ\0", b"text"] {
+    for start in [&b"PK\x03\x04"[..], b"BZh9", b"7z\xbc\xaf\x27\x1c", b"text"] {
         let bytes = [start, b" and more"].concat();
         fs::write(&path, &bytes).unwrap();
         for target in [arg(&path), "-"] {
