@@ -95,8 +95,17 @@ pub fn scan_stream_alone(
     reader: &mut (dyn Read + Send),
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Report {
+    scan_in_blocks(searcher, reader, BEGINNING.block, progress)
+}
+
+fn scan_in_blocks(
+    searcher: &Searcher,
+    reader: &mut (dyn Read + Send),
+    block: usize,
+    progress: &mut dyn FnMut(&Progress<'_>),
+) -> Report {
     let mut pieces = Pieces::new(Stream::new(reader), searcher.overlap(), 0..u64::MAX);
-    let mut buffer = Buffer::new(searcher.overlap(), BEGINNING.block);
+    let mut buffer = Buffer::new(searcher.overlap(), block);
     let (mut report, stop) = (Report::default(), Cell::new(false));
     scan_alone(
         searcher,

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Instant;
 
 use vmsafe_witness::workers_for;
@@ -54,7 +54,8 @@ pub(super) struct Crew {
     jobs: SyncSender<(u64, Vec<Job>)>,
     sender: SyncSender<Part>,
     parts: Receiver<Part>,
-    workers: Vec<JoinHandle<()>>,
+    /// How many were started; they end when there is nobody to give them more.
+    workers: usize,
     most_workers: usize,
     /// Handfuls that are not done, at most.
     most_handfuls: usize,
@@ -87,7 +88,7 @@ impl Crew {
             jobs,
             sender,
             parts,
-            workers: Vec::new(),
+            workers: 0,
             most_workers: workers.min(most_handfuls),
             most_handfuls,
             hand: Vec::new(),
@@ -145,7 +146,7 @@ impl Crew {
             return Ok(());
         }
         self.hire();
-        if self.workers.is_empty() {
+        if self.workers == 0 {
             // Where a limit leaves no thread, the caller does it all.
             let mut jobs = jobs.into_iter();
             return jobs.try_for_each(|job| job.run(&self.quest, false, hear));
@@ -168,7 +169,7 @@ impl Crew {
 
     /// Starts a worker, if there are to be more and can be.
     fn hire(&mut self) {
-        if self.workers.len() == self.most_workers {
+        if self.workers == self.most_workers {
             return;
         }
         let (quest, room, sender) = (
@@ -177,8 +178,8 @@ impl Crew {
             self.sender.clone(),
         );
         match thread::Builder::new().spawn(move || work(&quest, &room, &sender)) {
-            Ok(worker) => self.workers.push(worker),
-            Err(_) => self.most_workers = self.workers.len(),
+            Ok(_) => self.workers += 1,
+            Err(_) => self.most_workers = self.workers,
         }
     }
 

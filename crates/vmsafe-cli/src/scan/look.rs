@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use vmsafe_witness::{
     Checkpoint, Compression, Hit, KeyHit, Mapping, Medium, Progress, Report, Searcher,
-    scan_incoming, scan_side_by_side, scan_stream, scan_stream_alone,
+    scan_incoming, scan_side_by_side, scan_stream_alone,
 };
 
 use super::finding::{Finding, Gap};
@@ -113,7 +113,7 @@ impl Look<'_> {
             (Bytes::None, _) => {}
             (Bytes::Stream(bytes), _) => self.stream(subject, bytes),
             (Bytes::Seekable { file, .. }, Medium::Compressed(how)) => {
-                self.content(subject, *how, file);
+                self.content(subject, &open.medium, *how, file);
             }
             (
                 Bytes::Seekable {
@@ -156,20 +156,19 @@ impl Look<'_> {
     }
 
     /// Searches what a compressed file holds.
-    fn content(mut self, subject: Subject<'_>, how: Compression, mut file: File) {
+    fn content(mut self, subject: Subject<'_>, medium: &Medium, how: Compression, mut file: File) {
         self.no_reveal(&subject);
         let searcher = &self.quest.searcher;
         let is_alone = self.is_one_of_many;
-        self.watch(
-            subject,
-            None,
-            Checkpoint::default(),
-            |progress| match file.rewind() {
-                Ok(()) if is_alone => scan_stream_alone(searcher, &mut how.reader(file), progress),
-                Ok(()) => scan_stream(searcher, &mut how.reader(file), progress),
+        self.watch(subject, None, Checkpoint::default(), |progress| {
+            if !is_alone {
+                return medium.scan(searcher, &file, None, progress);
+            }
+            match file.rewind() {
+                Ok(()) => scan_stream_alone(searcher, &mut how.reader(file), progress),
                 Err(error) => Report::unread(&error),
-            },
-        );
+            }
+        });
     }
 
     fn note(&mut self, name: &Name, note: impl Into<String>) {

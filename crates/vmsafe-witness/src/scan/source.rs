@@ -90,7 +90,7 @@ impl<R: Read + Seek + Send> ByteSource for Seekable<R> {
             }
             // Behind a short read direct I/O goes on at a page border only.
             let whole = filled - filled % PAGE;
-            if whole < filled && before < whole && at + (filled as u64) < self.end {
+            if whole < filled && before < whole {
                 filled = whole;
                 self.reader.seek(SeekFrom::Start(at + filled as u64))?;
             }

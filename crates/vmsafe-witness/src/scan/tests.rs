@@ -381,21 +381,8 @@ fn a_report_stays_bounded_and_counts_on() {
     assert_eq!(fresh, Report::MOST_HITS + 5);
 }
 
-fn scan_in_blocks(searcher: &Searcher, mut hay: &[u8], block: usize) -> Vec<Hit> {
-    let mut pieces = Pieces::new(Stream::new(&mut hay), searcher.overlap(), 0..u64::MAX);
-    let mut buffer = Buffer::new(searcher.overlap(), block);
-    let mut report = Report::default();
-    let stop = Cell::new(false);
-    scan_alone(
-        searcher,
-        &mut pieces,
-        &mut buffer,
-        &mut report,
-        &stop,
-        &mut |_| {},
-    );
-    report.hits.sort();
-    report.hits
+fn hits_in_blocks(searcher: &Searcher, mut hay: &[u8], block: usize) -> Vec<Hit> {
+    scan_in_blocks(searcher, &mut hay, block, &mut |_| {}).hits
 }
 
 proptest! {
@@ -410,7 +397,7 @@ proptest! {
         let mut whole = Vec::new();
         searcher.search(0, &hay, &mut |hit| whole.push(hit));
         whole.sort();
-        prop_assert_eq!(scan_in_blocks(&searcher, &hay, block), &whole[..]);
+        prop_assert_eq!(hits_in_blocks(&searcher, &hay, block), &whole[..]);
         let report = in_segments(&searcher, &|| Cursor::new(&hay), block);
         prop_assert_eq!(report.hits, whole);
     }
